@@ -1,0 +1,1 @@
+"""The SDN controller: an os-ken launcher and its apps."""

@@ -1,0 +1,1 @@
+"""The 5G core: PFCP (N4), SMF, UPF, gNB."""

@@ -1,0 +1,1 @@
+"""The straight line: scenario file, plan, lab, record, verdict, report."""

@@ -1,0 +1,145 @@
+"""The plan: everything decided and nothing done.
+
+Pure values, the same for the same scenario and seed. Names of namespaces carry no run prefix yet: the lab adds it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from testbed.graph import Role, Tier
+from testbed.links.profile import LinkProfile
+
+
+@dataclass(frozen=True)
+class PlannedInterface:
+    """An interface of a node, named after the peer. Addresses are `10.1.0.0/31` and `fd00:…/127` strings."""
+
+    name: str
+    mac: str
+    mtu: int
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Route:
+    """A static route; `via` is None for a route on the link."""
+
+    prefix: str
+    dev: str
+    via: str | None = None
+
+
+@dataclass(frozen=True)
+class PlannedNode:
+    """A network namespace. `loopback` are addresses on `lo`; `forwards` turns IPv4 and IPv6 forwarding on."""
+
+    name: str
+    role: Role
+    site: str
+    label: str
+    position: tuple[float, float]
+    forwards: bool
+    loopback: tuple[str, ...] = ()
+    interfaces: tuple[PlannedInterface, ...] = ()
+    routes: tuple[Route, ...] = ()
+    datapath_id: int | None = None
+    """OpenFlow datapath id of a CPE's bridge, None for other roles."""
+
+    def interface(self, name: str) -> PlannedInterface:
+        """The interface called `name`; KeyError if there is none."""
+        return {interface.name: interface for interface in self.interfaces}[name]
+
+    def address(self, version: int = 4) -> str:
+        """The node's own address without prefix length: on `lo` if it has one there, else on its first interface."""
+        candidates = (*self.loopback, *(address for port in self.interfaces for address in port.addresses))
+        return next(a.partition("/")[0] for a in candidates if (":" in a) == (version == 6))
+
+
+@dataclass(frozen=True)
+class LinkEnd:
+    """One end of a link: a node's name and the name of the interface there."""
+
+    node: str
+    ifname: str
+
+
+@dataclass(frozen=True)
+class PlannedLink:
+    """A link, its MTU and what each direction does to packets; transparent both ways means a plain veth pair."""
+
+    name: str
+    tier: Tier
+    a: LinkEnd
+    b: LinkEnd
+    mtu: int
+    distance_km: float
+    a_to_b: LinkProfile
+    b_to_a: LinkProfile
+
+    @property
+    def emulated(self) -> bool:
+        """True if a link engine has to carry this link."""
+        return not (self.a_to_b.transparent and self.b_to_a.transparent)
+
+    def end(self, node: str) -> LinkEnd:
+        """The end at `node`; KeyError if the link does not end there."""
+        return {self.a.node: self.a, self.b.node: self.b}[node]
+
+
+@dataclass(frozen=True)
+class PlannedProcess:
+    """A long-running process of the lab.
+
+    `argv` may name `{python}`, `{config}` (the path of the rendered `config` text), `{run}` (the run directory) and
+    `{state}` (the lab's own directory of sockets). `node` is None for the base namespace. The process writes JSON lines
+    to its standard output; the one with `"event": "ready"` says that it serves.
+    """
+
+    name: str
+    node: str | None
+    argv: tuple[str, ...]
+    config: str = ""
+
+
+@dataclass(frozen=True)
+class PlannedService:
+    """A service address and the hosts that serve it: HTTP on port 80 and STAMP on 862 at each."""
+
+    name: str
+    address: str
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PlannedSession:
+    """A PDU session to establish: `ue` attaches at `gnb`; the SMF picks the address from the DNN's pool."""
+
+    ue: str
+    gnb: str
+    dnn: str
+    ue_mtu: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run will do, decided."""
+
+    scenario: str
+    seed: int
+    engine: str
+    nodes: tuple[PlannedNode, ...]
+    links: tuple[PlannedLink, ...]
+    services: tuple[PlannedService, ...] = ()
+    sessions: tuple[PlannedSession, ...] = ()
+    processes: tuple[PlannedProcess, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+    """Decisions that a reader would want to know of, such as a path that was chosen among several."""
+
+    def node(self, name: str) -> PlannedNode:
+        """The node called `name`; KeyError if there is none."""
+        return {node.name: node for node in self.nodes}[name]
+
+    def link(self, name: str) -> PlannedLink:
+        """The link called `name`; KeyError if there is none."""
+        return {link.name: link for link in self.links}[name]

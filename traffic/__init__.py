@@ -1,0 +1,1 @@
+"""Probes, services and captures: what is measured and with what."""
