@@ -1,4 +1,4 @@
-"""Named network namespaces: create, enter, delete. The names are iproute2's, so `ip netns exec NAME …` works on them."""
+"""Named network namespaces, by iproute2's names, so that `ip netns exec NAME …` works on them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def exists(name: str) -> bool:
 @contextmanager
 def entered(name: str) -> Iterator[None]:
     """Run the body in the namespace: sockets and processes made by this thread meanwhile belong to it."""
-    with open("/proc/thread-self/ns/net") as outside, (NETNS_DIR / name).open() as inside:
+    with Path("/proc/thread-self/ns/net").open() as outside, (NETNS_DIR / name).open() as inside:
         _call("setns", inside.fileno(), _CLONE_NEWNET)
         try:
             yield
