@@ -1,0 +1,133 @@
+"""A plan as `ip -batch` scripts: pure text, one script for all links and one for each namespace.
+
+Links come first, made from the base namespace with each end put where it belongs. What a node itself has (addresses,
+routes, a bridge) is one script that runs inside its namespace, so that a hundred nodes cost a hundred short processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from testbed.graph import Role
+from testbed.lab.names import Names
+from testbed.links.engine import EmulatedLink
+from testbed.plan.model import LinkEnd, Plan, PlannedInterface, PlannedLink, PlannedNode, Route
+
+BRIDGE = "br0"
+"""The kernel bridge of a LAN."""
+
+
+def emulated_links(plan: Plan) -> tuple[EmulatedLink, ...]:
+    """The links that an engine has to carry; their inner ends `w<number>a` and `…b` lie in the base namespace."""
+    return tuple(
+        EmulatedLink(link.name, *_inner_ends(number), link.a_to_b, link.b_to_a)
+        for number, link in enumerate(plan.links)
+        if link.emulated
+    )
+
+
+def links_script(plan: Plan, names: Names) -> str:
+    """Make every veth pair of the plan; the script runs in the base namespace."""
+    return _script(line for number, link in enumerate(plan.links) for line in _link_lines(plan, names, number, link))
+
+
+def base_script(plan: Plan) -> str:
+    """Bring up what the base namespace holds: its loopback and the inner ends of emulated links."""
+    inner = (name for link in emulated_links(plan) for name in (link.a_ifname, link.b_ifname))
+    return _script(f"link set {name} up" for name in ("lo", *inner))
+
+
+def node_script(node: PlannedNode, *, bridge: bool) -> str:
+    """Bring the node's interfaces up and give it addresses and routes; `bridge` joins all interfaces in one LAN."""
+    return _script(_node_lines(node, bridge=bridge))
+
+
+def bridges(node: PlannedNode) -> bool:
+    """True for a node whose interfaces a kernel bridge joins from the start."""
+    return node.role is Role.LAN
+
+
+def sysctls(node: PlannedNode) -> dict[str, int]:
+    """The node's settings under /proc/sys/net, to be written before it has interfaces, which then inherit them."""
+    forwarding = int(node.forwards)
+    settings = {
+        "ipv4/ip_forward": forwarding,
+        "ipv6/conf/all/forwarding": forwarding,
+        "ipv6/conf/default/forwarding": forwarding,
+    }
+    for scope in ("all", "default"):
+        settings |= {
+            # Paths may be asymmetric on purpose, so a packet's source says nothing about its way in.
+            f"ipv4/conf/{scope}/rp_filter": 0,
+            # Routes are the plan's: a router on a LAN must not teach hosts another one.
+            f"ipv4/conf/{scope}/send_redirects": 0,
+            f"ipv6/conf/{scope}/accept_ra": 0,
+            # Addresses are unique by plan, and waiting for duplicates takes a second.
+            f"ipv6/conf/{scope}/accept_dad": 0,
+        }
+    if bridges(node):
+        settings |= {"ipv6/conf/all/disable_ipv6": 1, "ipv6/conf/default/disable_ipv6": 1}
+    return settings
+
+
+def without_offloads(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """Node → its interfaces that must send finished packets, neither super-packets nor missing checksums.
+
+    Those are the ends of links that user space carries: emulated ones, those of a CPE, whose OVS may run in user
+    space, and those of a UE, whose packets get a GTP-U header.
+    """
+    roles = {node.name: node.role for node in plan.nodes}
+    ends = [end for link in plan.links if _in_user_space(link, roles) for end in (link.a, link.b)]
+    return {node.name: tuple(end.ifname for end in ends if end.node == node.name) for node in plan.nodes}
+
+
+def _in_user_space(link: PlannedLink, roles: dict[str, Role]) -> bool:
+    return link.emulated or not {roles[link.a.node], roles[link.b.node]}.isdisjoint({Role.UE, Role.CPE})
+
+
+def _inner_ends(number: int) -> tuple[str, str]:
+    return f"w{number}a", f"w{number}b"
+
+
+def _link_lines(plan: Plan, names: Names, number: int, link: PlannedLink) -> Iterator[str]:
+    a, b = _outer(plan, names, link.a), _outer(plan, names, link.b)
+    if not link.emulated:
+        yield f"link add {a} type veth peer name {b}"
+        return
+    for outer, inner in zip((a, b), _inner_ends(number), strict=True):
+        yield f"link add {outer} type veth peer name {inner} netns {names.base} mtu {link.mtu}"
+
+
+def _outer(plan: Plan, names: Names, end: LinkEnd) -> str:
+    interface = plan.node(end.node).interface(end.ifname)
+    return f"{interface.name} netns {names.namespace(end.node)} address {interface.mac} mtu {interface.mtu}"
+
+
+def _node_lines(node: PlannedNode, *, bridge: bool) -> Iterator[str]:
+    yield "link set lo up"
+    yield from (f"addr add {address} dev lo" for address in node.loopback)
+    if bridge:
+        # Snooping would drop neighbour solicitations until it has seen every listener.
+        yield f"link add {BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
+    for interface in node.interfaces:
+        yield from _interface_lines(interface, master=BRIDGE if bridge else "")
+    if bridge:
+        yield f"link set {BRIDGE} up"
+    # Routes on a link first: the gateways of the others have to be reachable.
+    yield from (_route_line(route) for route in sorted(node.routes, key=lambda route: route.via is not None))
+
+
+def _interface_lines(interface: PlannedInterface, *, master: str) -> Iterator[str]:
+    yield f"link set {interface.name} up" + (f" master {master}" if master else "")
+    for address in interface.addresses:
+        yield f"addr add {address} dev {interface.name}" + (" nodad" if ":" in address else "")
+
+
+def _route_line(route: Route) -> str:
+    # `default` alone means IPv4, even beside an IPv6 gateway.
+    prefix = "::/0" if route.prefix == "default" and route.via and ":" in route.via else route.prefix
+    return f"route add {prefix}" + (f" via {route.via}" if route.via else "") + f" dev {route.dev}"
+
+
+def _script(lines: Iterator[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)

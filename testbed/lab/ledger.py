@@ -1,0 +1,126 @@
+"""The ledger: what a run has made, on disk before it exists, so that whatever ends the run, it can be removed.
+
+A lab is a directory `/run/bearerlab/<run id>/` with a `ledger.jsonl` to which lines are only appended. The first line
+names the owner, the process that runs the lab; the directory also holds the lab's sockets and configuration.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.lab.names import new_run_id
+from testbed.lab.proc import ProcessId, alive, identify
+
+LABS = Path("/run/bearerlab")
+_FILE = "ledger.jsonl"
+
+
+@dataclass(frozen=True)
+class LabRecord:
+    """What a ledger says. `owner` is None where not even the first line was written completely."""
+
+    directory: Path
+    owner: ProcessId | None
+    namespaces: tuple[str, ...] = ()
+    processes: tuple[ProcessId, ...] = ()
+    paths: tuple[Path, ...] = ()
+
+    @property
+    def run_id(self) -> str:
+        """The run's short name."""
+        return self.directory.name
+
+    @property
+    def owner_lives(self) -> bool:
+        """True while the process that runs the lab is there."""
+        return self.owner is not None and alive(self.owner)
+
+
+class Ledger:
+    """The open ledger of this process's own lab; `directory` is the lab's directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._file = os.open(directory / _FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+    @property
+    def run_id(self) -> str:
+        """The run's short name."""
+        return self.directory.name
+
+    def namespace(self, name: str) -> None:
+        """Record a network namespace that is about to be made."""
+        self._append(kind="namespace", name=name)
+
+    def process(self, name: str, pid: int) -> None:
+        """Record a process that has just been started; one that has ended already needs no record."""
+        if process := identify(pid):
+            self._append(kind="process", name=name, pid=process.pid, start=process.start)
+
+    def path(self, path: Path) -> None:
+        """Record a file or directory outside the lab's own directory that is about to be made."""
+        self._append(kind="path", path=str(path.absolute()))
+
+    def close(self) -> None:
+        """Write no more; the lab's directory stays until it is removed."""
+        os.close(self._file)
+
+    def _append(self, **entry: object) -> None:
+        # One write a line: lines of several threads never mix, and a crash can only tear the last one.
+        os.write(self._file, json.dumps(entry).encode() + b"\n")
+
+
+def open_ledger(root: Path = LABS) -> Ledger:
+    """Make the directory of a new lab that this process owns, under a run id that no other lab has."""
+    root.mkdir(mode=0o755, parents=True, exist_ok=True)
+    owner = identify(os.getpid())
+    assert owner is not None
+    while True:
+        run_id = new_run_id()
+        nascent = root / f".{run_id}-{owner.pid}"
+        nascent.mkdir()
+        ledger = nascent / _FILE
+        ledger.write_text(json.dumps({"kind": "owner", "pid": owner.pid, "start": owner.start}) + "\n")
+        try:
+            # The lab appears together with its owner's line, so nobody ever takes it for an abandoned one.
+            nascent.rename(root / run_id)
+        except OSError:
+            ledger.unlink()
+            nascent.rmdir()
+        else:
+            return Ledger(root / run_id)
+
+
+def read_lab(directory: Path) -> LabRecord:
+    """What the ledger in `directory` records; a line that a crash tore is left out."""
+    owner: ProcessId | None = None
+    namespaces: list[str] = []
+    processes: list[ProcessId] = []
+    paths: list[Path] = []
+    for line in (directory / _FILE).read_text().splitlines():
+        match _parse(line):
+            case {"kind": "owner", "pid": int(pid), "start": int(start)}:
+                owner = ProcessId(pid, start)
+            case {"kind": "namespace", "name": str(name)}:
+                namespaces.append(name)
+            case {"kind": "process", "pid": int(pid), "start": int(start)}:
+                processes.append(ProcessId(pid, start))
+            case {"kind": "path", "path": str(path)}:
+                paths.append(Path(path))
+    return LabRecord(directory, owner, tuple(namespaces), tuple(processes), tuple(paths))
+
+
+def labs(root: Path = LABS) -> tuple[LabRecord, ...]:
+    """All labs of this machine, whoever owns them, in the order of their names."""
+    directories = sorted(root.glob("[!.]*/")) if root.is_dir() else []
+    return tuple(read_lab(directory) for directory in directories if (directory / _FILE).is_file())
+
+
+def _parse(line: str) -> object:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
