@@ -5,7 +5,7 @@ A `Graph` is pure data. `topologies` makes graphs, `testbed.plan` turns one into
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -34,7 +34,7 @@ class Role(StrEnum):
 
 
 LAYER2 = frozenset({Role.LAN, Role.CPE})
-"""Roles that bridge: no addresses, and the links around them make one subnet."""
+"""Roles that bridge: they have no addresses, and the links around them make one subnet."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,6 @@ class Graph:
     name: str
     nodes: tuple[Node, ...]
     links: tuple[Link, ...]
-    gateways: dict[str, str] = field(default_factory=dict)
-    """LAN node name → the router that is the default gateway of its subnet."""
 
     def node(self, name: str) -> Node:
         """The node called `name`; KeyError if there is none."""

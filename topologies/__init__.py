@@ -1,1 +1,6 @@
-"""Tiers, topologies and the Mininet classes that build them. The only package that imports mininet."""
+"""Tiers, topologies and the Mininet classes that build them. The only package that imports mininet.
+
+tiers.py     presets per tier          backbone.py  real maps (topohub)
+metro.py     the topology `metro`      catalogue.py the topologies by name
+nodes.py, network.py  Mininet's side
+"""

@@ -45,14 +45,17 @@ class PlannedNode:
     routes: tuple[Route, ...] = ()
     datapath_id: int | None = None
     """OpenFlow datapath id of a CPE's bridge, None for other roles."""
+    management: str | None = None
+    """A CPE's address on the management network of the base namespace, with prefix length."""
 
     def interface(self, name: str) -> PlannedInterface:
         """The interface called `name`; KeyError if there is none."""
         return {interface.name: interface for interface in self.interfaces}[name]
 
     def address(self, version: int = 4) -> str:
-        """The node's own address without prefix length: on `lo` if it has one there, else on its first interface."""
-        candidates = (*self.loopback, *(address for port in self.interfaces for address in port.addresses))
+        """The node's own address without prefix length: a router's is on `lo`, any other's on its first interface."""
+        on_ports = tuple(address for port in self.interfaces for address in port.addresses)
+        candidates = (*self.loopback, *on_ports) if self.role is Role.ROUTER else on_ports
         return next(a.partition("/")[0] for a in candidates if (":" in a) == (version == 6))
 
 
@@ -122,6 +125,26 @@ class PlannedSession:
 
 
 @dataclass(frozen=True)
+class PlannedFlow:
+    """A flow counter: packets between `ue` and `service_address` on `ifname` of `node`."""
+
+    name: str
+    ue: str
+    service_address: str
+    node: str
+    ifname: str
+
+
+@dataclass(frozen=True)
+class PlannedCapture:
+    """A capture of `ifname` at `node`; `point` is its name in path proofs, such as N3."""
+
+    node: str
+    ifname: str
+    point: str
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything that a run will do, decided."""
 
@@ -133,6 +156,11 @@ class Plan:
     services: tuple[PlannedService, ...] = ()
     sessions: tuple[PlannedSession, ...] = ()
     processes: tuple[PlannedProcess, ...] = ()
+    """Network functions, controller and services, in the order in which they start."""
+    probes: tuple[PlannedProcess, ...] = ()
+    """Started once the sessions are up, stopped after the last step."""
+    flows: tuple[PlannedFlow, ...] = ()
+    captures: tuple[PlannedCapture, ...] = ()
     notes: tuple[str, ...] = field(default=())
     """Decisions that a reader would want to know of, such as a path that was chosen among several."""
 

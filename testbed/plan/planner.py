@@ -1,0 +1,150 @@
+"""Scenario and graph → Plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from testbed.errors import InputError, Problem
+from testbed.graph import Graph, Node, Role, Tier
+from testbed.plan import addressing
+from testbed.plan.addressing import Port, Subnet
+from testbed.plan.model import (
+    LinkEnd,
+    Plan,
+    PlannedCapture,
+    PlannedFlow,
+    PlannedInterface,
+    PlannedLink,
+    PlannedNode,
+    PlannedService,
+    PlannedSession,
+    Route,
+)
+from testbed.plan.processes import plan_probes, plan_processes
+from testbed.plan.profiles import LinkPlan, TierPreset, plan_links
+from testbed.plan.references import References
+from testbed.plan.routing import plan_routes, pool_routes, router_graph
+from testbed.scenario.load import Loaded
+from testbed.scenario.model import Scenario
+
+
+def check(loaded: Loaded, graph: Graph | None, presets: Mapping[Tier, TierPreset]) -> tuple[Problem, ...]:
+    """Every problem of a loaded scenario; `graph` is None if the topology itself is wrong."""
+    scenario = loaded.scenario
+    if scenario is None or graph is None:
+        return loaded.problems
+    links = plan_links(graph.links, scenario.links, presets)
+    references = References(scenario, graph, links, addressing.subnets(graph), loaded.left_out)
+    return (*loaded.problems, *references.problems())
+
+
+def plan(loaded: Loaded, graph: Graph, presets: Mapping[Tier, TierPreset], *, seed: int | None = None) -> Plan:
+    """Everything decided; InputError with all problems if the scenario is wrong."""
+    problems = check(loaded, graph, presets)
+    if problems or loaded.scenario is None:
+        raise InputError(loaded.source, problems)
+    scenario = loaded.scenario
+    links = plan_links(graph.links, scenario.links, presets)
+    nodes = _nodes(scenario, graph, links)
+    return Plan(
+        scenario=scenario.name,
+        seed=scenario.seed if seed is None else seed,
+        engine=scenario.links.engine,
+        nodes=nodes,
+        links=tuple(_link(graph, planned) for planned in links),
+        services=tuple(
+            PlannedService(name, str(service.address), tuple(service.hosts))
+            for name, service in scenario.services.items()
+        ),
+        sessions=tuple(_sessions(scenario, graph)),
+        processes=tuple(plan_processes(scenario, nodes)),
+        probes=tuple(plan_probes(scenario)),
+        flows=tuple(_flows(scenario, graph)),
+        captures=tuple(
+            PlannedCapture(capture.at, addressing.ifname(graph, graph.link(capture.link), capture.at), capture.point)
+            for capture in scenario.captures
+        ),
+    )
+
+
+def _nodes(scenario: Scenario, graph: Graph, links: tuple[LinkPlan, ...]) -> tuple[PlannedNode, ...]:
+    subnets = addressing.subnets(graph)
+    services = {str(service.address): tuple(service.hosts) for service in scenario.services.values()}
+    routes = plan_routes(graph, router_graph(graph, links), subnets, services)
+    pools = [str(dnn.pool) for dnn in scenario.core.dnns.values()]
+    for name, route in pool_routes(graph, subnets, pools):
+        routes[name] = (*routes[name], route)
+    loopbacks = addressing.loopbacks(graph)
+    management = addressing.management(graph)
+    served = {
+        node.name: tuple(f"{address}/32" for address, hosts in services.items() if node.name in hosts)
+        for node in graph.nodes
+    }
+    interfaces = _interfaces(graph, links, subnets)
+    return tuple(
+        _node(
+            node,
+            loopback=(*loopbacks.get(node.name, ()), *served[node.name]),
+            interfaces=interfaces[node.name],
+            routes=routes[node.name],
+            management=management.get(node.name),
+            datapath_id=list(management).index(node.name) + 1 if node.name in management else None,
+        )
+        for node in graph.nodes
+    )
+
+
+def _node(  # noqa: PLR0913
+    node: Node,
+    *,
+    loopback: tuple[str, ...],
+    interfaces: tuple[PlannedInterface, ...],
+    routes: tuple[Route, ...],
+    management: str | None,
+    datapath_id: int | None,
+) -> PlannedNode:
+    return PlannedNode(
+        name=node.name,
+        role=node.role,
+        site=node.site,
+        label=node.label,
+        position=node.position,
+        forwards=node.role in (Role.ROUTER, Role.UPF),
+        loopback=loopback,
+        interfaces=interfaces,
+        routes=routes,
+        datapath_id=datapath_id,
+        management=management,
+    )
+
+
+def _interfaces(
+    graph: Graph, links: tuple[LinkPlan, ...], subnets: tuple[Subnet, ...]
+) -> dict[str, tuple[PlannedInterface, ...]]:
+    addresses = {port: subnet.interface_addresses(port) for subnet in subnets for port in subnet.ports()}
+    found: dict[str, list[PlannedInterface]] = {node.name: [] for node in graph.nodes}
+    for index, planned in enumerate(links):
+        for end, node in enumerate((planned.link.a, planned.link.b)):
+            name = addressing.ifname(graph, planned.link, node)
+            port = PlannedInterface(name, addressing.mac(index, end), planned.mtu, addresses.get(Port(node, name), ()))
+            found[node].append(port)
+    return {node: tuple(ports) for node, ports in found.items()}
+
+
+def _link(graph: Graph, planned: LinkPlan) -> PlannedLink:
+    link = planned.link
+    a, b = (LinkEnd(node, addressing.ifname(graph, link, node)) for node in (link.a, link.b))
+    return PlannedLink(link.name, link.tier, a, b, planned.mtu, planned.distance_km, planned.profile, planned.profile)
+
+
+def _sessions(scenario: Scenario, graph: Graph) -> Iterable[PlannedSession]:
+    gnbs = {node.name for node in graph.with_role(Role.GNB)}
+    for session in scenario.core.sessions:
+        gnb = next(end for link in graph.links_of(session.ue) for end in (link.a, link.b) if end in gnbs)
+        yield PlannedSession(session.ue, gnb, session.dnn, scenario.core.ue_mtu)
+
+
+def _flows(scenario: Scenario, graph: Graph) -> Iterable[PlannedFlow]:
+    for name, flow in scenario.flows.items():
+        dev = addressing.ifname(graph, graph.link(flow.link), flow.at)
+        yield PlannedFlow(name, flow.ue, str(scenario.services[flow.service].address), flow.at, dev)

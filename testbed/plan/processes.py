@@ -1,0 +1,127 @@
+"""The processes of a lab and their configuration: network functions, controller, services, probes.
+
+Only command lines and YAML texts are made here; the packages that understand them are not imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import yaml
+
+from testbed.graph import Role
+from testbed.plan.addressing import MANAGEMENT4
+from testbed.plan.model import PlannedNode, PlannedProcess
+from testbed.scenario.model import Core, HttpProbe, Scenario, StampProbe
+
+N4_PORT, SBI_PORT, GNB_PORT, OPENFLOW_PORT = 8805, 7777, 7778, 6653
+HTTP_PORT, STAMP_PORT = 80, 862
+
+
+def plan_processes(scenario: Scenario, nodes: Sequence[PlannedNode]) -> Iterator[PlannedProcess]:
+    """Everything that serves, in the order in which it starts: what others talk to comes first."""
+    if _with_role(nodes, Role.CPE):
+        yield _controller()
+    yield from _servers(scenario)
+    if scenario.core.dnns:
+        yield from (_upf(upf, scenario.core) for upf in _with_role(nodes, Role.UPF))
+        yield from (_smf(smf, nodes, scenario.core) for smf in _with_role(nodes, Role.SMF))
+        yield from (_gnb(gnb, nodes) for gnb in _with_role(nodes, Role.GNB))
+
+
+def plan_probes(scenario: Scenario) -> Iterator[PlannedProcess]:
+    """One process for each probe; it writes `samples/<name>.jsonl` in the run directory."""
+    for name, probe in scenario.probes.items():
+        address = str(scenario.services[probe.to].address)
+        match probe:
+            case StampProbe():
+                target = ("traffic.stamp_sender", "--to", f"{address}:{STAMP_PORT}", "--rate", str(probe.rate))
+            case HttpProbe():
+                url = f"http://{address}:{HTTP_PORT}/?bytes={probe.bytes}"
+                target = ("traffic.http_probe", "--url", url, "--interval", f"{probe.interval / 1000:g}")
+        argv = ("{python}", "-m", *target, "--name", name, "--samples", f"{{run}}/samples/{name}.jsonl")
+        yield PlannedProcess(f"probe-{name}", probe.source, argv)
+
+
+def _with_role(nodes: Sequence[PlannedNode], role: Role) -> list[PlannedNode]:
+    return [node for node in nodes if node.role is role]
+
+
+def _controller() -> PlannedProcess:
+    listen = f"{MANAGEMENT4[1]}:{OPENFLOW_PORT}"
+    argv = ("{python}", "-m", "controllers.launch", "--listen", listen, "--app", "learning_switch")
+    return PlannedProcess("controller", None, argv)
+
+
+def _servers(scenario: Scenario) -> Iterator[PlannedProcess]:
+    hosts = {host for service in scenario.services.values() for host in service.hosts}
+    for host in sorted(hosts):
+        addresses = [str(service.address) for service in scenario.services.values() if host in service.hosts]
+        listen = [
+            argument
+            for address in addresses
+            for argument in ("--http", f"{address}:{HTTP_PORT}", "--stamp", f"{address}:{STAMP_PORT}")
+        ]
+        yield PlannedProcess(f"serve-{host}", host, ("{python}", "-m", "traffic.serve", "--name", host, *listen))
+
+
+def _function(node: PlannedNode, package: str, config: dict[str, Any]) -> PlannedProcess:
+    argv = ("{python}", "-m", f"core_stub.{package}", "--config", "{config}")
+    return PlannedProcess(node.name, node.name, argv, yaml.safe_dump({package: config}, sort_keys=False))
+
+
+def _management(node: PlannedNode) -> dict[str, str]:
+    return {"socket": f"{{state}}/{node.name}.sock"}
+
+
+def _upf(upf: PlannedNode, core: Core) -> PlannedProcess:
+    sessions = [{"subnet": str(dnn.pool), "dnn": name, "dev": "n6"} for name, dnn in core.dnns.items()]
+    config = {
+        "pfcp": {"server": [{"address": upf.address()}]},
+        "gtpu": {"server": [{"address": upf.address()}]},
+        "session": sessions,
+        "management": _management(upf),
+    }
+    return _function(upf, "upf", config)
+
+
+def _smf(smf: PlannedNode, nodes: Sequence[PlannedNode], core: Core) -> PlannedProcess:
+    clients: list[dict[str, Any]] = []
+    for upf in _with_role(nodes, Role.UPF):
+        anchored = [name for name, dnn in core.dnns.items() if dnn.psa == upf.name]
+        clients.append(
+            {"name": upf.name, "address": upf.address(), "dnai": upf.site} | ({"dnn": anchored} if anchored else {})
+        )
+    config = {
+        "pfcp": {
+            "server": [{"address": smf.address()}],
+            "client": {"upf": clients},
+            "heartbeat_interval": core.heartbeat / 1000,
+        },
+        "sbi": {"server": [{"address": smf.address(), "port": SBI_PORT}]},
+        "session": [
+            {"subnet": str(dnn.pool), "dnn": name, "sst": dnn.sst, "qfi": dnn.qfi} for name, dnn in core.dnns.items()
+        ],
+        "guard": core.guard / 1000,
+        "management": _management(smf),
+    }
+    return _function(smf, "smf", config)
+
+
+def _gnb(gnb: PlannedNode, nodes: Sequence[PlannedNode]) -> PlannedProcess:
+    smf = _with_role(nodes, Role.SMF)[0]
+    ues = [
+        {"name": ue.name, "interface": ue.name, "mac": ue.interface(gnb.name).mac}
+        for ue in _with_role(nodes, Role.UE)
+        if any(interface.name == gnb.name for interface in ue.interfaces)
+    ]
+    config = {
+        "name": gnb.name,
+        "gtpu": {"address": gnb.address()},
+        "api": {"address": gnb.address(), "port": GNB_PORT},
+        "smf": {"address": smf.address(), "port": SBI_PORT},
+        "ues": ues,
+        "management": _management(gnb),
+    }
+    return _function(gnb, "gnb", config)

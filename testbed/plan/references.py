@@ -1,0 +1,228 @@
+"""What a scenario's shape cannot show: names that must exist, addresses that must not overlap, MTUs that must fit."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from ipaddress import IPv4Network
+
+from testbed.errors import Problem
+from testbed.graph import LAYER2, Graph, Role, Tier
+from testbed.plan.addressing import RESERVED4, Subnet
+from testbed.plan.profiles import LinkPlan
+from testbed.scenario import expectation
+from testbed.scenario.model import InsertUlcl, Measure, RemoveUlcl, Scenario
+
+GTPU_OVERHEAD = 20 + 8 + 8 + 8
+"""Outer IPv4, UDP, GTP-U, and its options with a PDU Session Container (TS 29.281 §5.2.1, TS 38.415 §5.5.2)."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names of one kind that may be referred to. `left_out` existed but did not validate: no second complaint."""
+
+    kind: str
+    known: tuple[str, ...]
+    left_out: frozenset[str] = frozenset()
+
+    def check(self, where: str, name: str) -> Iterator[Problem]:
+        """A problem if there is no such name, with the nearest one as a hint."""
+        if name in self.known or name in self.left_out:
+            return
+        close = get_close_matches(name, self.known, n=1)
+        want = f"{self.kind}: {', '.join(self.known) or 'there is none'}"
+        if len(self.known) > 12:
+            want = f"{self.kind} ({len(self.known)} of them; `bearerlab graph` lists them)"
+        yield Problem(where, f'"{name}"', want, f'did you mean "{close[0]}"?' if close else "")
+
+
+class References:
+    """All checks of one scenario against its graph; `problems()` lists what is wrong."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        graph: Graph,
+        links: tuple[LinkPlan, ...],
+        subnets: tuple[Subnet, ...],
+        left_out: Iterable[str] = (),
+    ) -> None:
+        self.scenario, self.graph, self.links, self.subnets = scenario, graph, links, subnets
+        self._left_out = tuple(left_out)
+        self._nodes = Names("a node", tuple(node.name for node in graph.nodes))
+        self._link_names = Names("a link", tuple(link.name for link in graph.links))
+        self._services = Names("a service", tuple(scenario.services), self._missing("services"))
+        self._dnns = Names("a DNN of core.dnns", tuple(scenario.core.dnns), self._missing("core.dnns"))
+
+    def problems(self) -> Iterator[Problem]:
+        """Every problem, in the order of the file."""
+        yield from self._links()
+        yield from self._core()
+        yield from self._addresses()
+        yield from self._service_hosts()
+        yield from self._probes()
+        yield from self._flows_and_captures()
+        yield from self._timeline()
+        yield from self._expectations()
+        yield from self._mtus()
+
+    def _missing(self, section: str) -> frozenset[str]:
+        """Names in `section` that did not validate."""
+        prefix = f"{section}."
+        return frozenset(path.removeprefix(prefix) for path in self._left_out if path.startswith(prefix))
+
+    def _with_role(self, role: Role) -> Names:
+        return Names(f"a {role}", tuple(node.name for node in self.graph.with_role(role)))
+
+    def _links(self) -> Iterator[Problem]:
+        seen: set[str] = set()
+        for index, override in enumerate(self.scenario.links.override):
+            where = f"links.override[{index}].link"
+            yield from self._link_names.check(where, override.link)
+            if override.link in seen:
+                yield Problem(where, f'"{override.link}" a second time', "each link once")
+            seen.add(override.link)
+
+    def _core(self) -> Iterator[Problem]:
+        for name, dnn in self.scenario.core.dnns.items():
+            yield from self._with_role(Role.UPF).check(f"core.dnns.{name}.psa", dnn.psa)
+        seen: set[str] = set()
+        for index, session in enumerate(self.scenario.core.sessions):
+            where = f"core.sessions[{index}]"
+            yield from self._with_role(Role.UE).check(f"{where}.ue", session.ue)
+            yield from self._dnns.check(f"{where}.dnn", session.dnn)
+            if session.ue in seen:
+                yield Problem(f"{where}.ue", f'"{session.ue}" a second time', "one session for each UE")
+            seen.add(session.ue)
+
+    def _addresses(self) -> Iterator[Problem]:
+        taken = [(f"{use} of the plan", prefix) for use, prefix in RESERVED4.items()]
+        wanted = [(f"core.dnns.{name}.pool", dnn.pool) for name, dnn in self.scenario.core.dnns.items()]
+        wanted += [
+            (f"services.{name}.address", IPv4Network(service.address))
+            for name, service in self.scenario.services.items()
+        ]
+        for where, prefix in wanted:
+            for owner, other in taken:
+                if prefix.overlaps(other):
+                    shown = prefix.network_address if prefix.prefixlen == 32 else prefix
+                    yield Problem(where, f'"{shown}"', f"an address clear of {other} ({owner})")
+            taken.append((where, prefix))
+
+    def _service_hosts(self) -> Iterator[Problem]:
+        for name, service in self.scenario.services.items():
+            for index, host in enumerate(service.hosts):
+                where = f"services.{name}.hosts[{index}]"
+                yield from self._with_role(Role.HOST).check(where, host)
+                if host in service.hosts[:index]:
+                    yield Problem(where, f'"{host}" a second time', "each host once")
+
+    def _probes(self) -> Iterator[Problem]:
+        users = {session.ue for session in self.scenario.core.sessions}
+        for name, probe in self.scenario.probes.items():
+            where = f"probes.{name}"
+            yield from self._nodes.check(f"{where}.from", probe.source)
+            yield from self._services.check(f"{where}.to", probe.to)
+            if probe.source in self._with_role(Role.UE).known and probe.source not in users | self._left_out_users():
+                yield Problem(f"{where}.from", f'"{probe.source}"', "a UE with a session in core.sessions")
+
+    def _left_out_users(self) -> set[str]:
+        """Every UE, if a session did not validate: which one's it was is not known."""
+        broken = any(path.startswith("core.sessions") or path == "core" for path in self._left_out)
+        return {node.name for node in self.graph.with_role(Role.UE)} if broken else set()
+
+    def _flows_and_captures(self) -> Iterator[Problem]:
+        for name, flow in self.scenario.flows.items():
+            where = f"flows.{name}"
+            yield from self._with_role(Role.UE).check(f"{where}.ue", flow.ue)
+            yield from self._services.check(f"{where}.service", flow.service)
+            yield from self._with_role(Role.ROUTER).check(f"{where}.at", flow.at)
+            yield from self._link_at(f"{where}.link", flow.link, flow.at)
+        for index, capture in enumerate(self.scenario.captures):
+            where = f"captures[{index}]"
+            yield from self._nodes.check(f"{where}.at", capture.at)
+            yield from self._link_at(f"{where}.link", capture.link, capture.at)
+
+    def _link_at(self, where: str, link: str, node: str) -> Iterator[Problem]:
+        here = tuple(other.name for other in self.graph.links_of(node))
+        yield from Names(f"a link of {node}", here).check(where, link) if here else self._link_names.check(where, link)
+
+    def _timeline(self) -> Iterator[Problem]:
+        windows: set[str] = set()
+        inserted: set[str] = set()
+        for index, step in enumerate(self.scenario.timeline):
+            where = f"timeline[{index}]"
+            key, window = ("measure", step.measure) if isinstance(step, Measure) else ("as", step.window)
+            if window in windows:
+                yield Problem(f"{where}.{key}", f'"{window}" a second time', "a name for each window")
+            windows.add(window)
+            if isinstance(step, InsertUlcl):
+                yield from self._insertion(f"{where}.insert_ulcl", step, inserted)
+                inserted.add(step.insert_ulcl.ue)
+            elif isinstance(step, RemoveUlcl):
+                ue = step.remove_ulcl.ue
+                if ue not in inserted and not any(path.startswith("timeline") for path in self._left_out):
+                    yield Problem(f"{where}.remove_ulcl.ue", f'"{ue}"', "a UE for which a UL CL was inserted before")
+                inserted.discard(ue)
+
+    def _insertion(self, where: str, step: InsertUlcl, inserted: Collection[str]) -> Iterator[Problem]:
+        target = step.insert_ulcl
+        users = {session.ue: session.dnn for session in self.scenario.core.sessions}
+        if target.ue not in users.keys() | self._left_out_users():
+            yield Problem(f"{where}.ue", f'"{target.ue}"', "a UE with a session in core.sessions")
+        if target.ue in inserted:
+            yield Problem(f"{where}.ue", f'"{target.ue}"', "a UE without a UL CL", "remove the first one before")
+        yield from self._with_role(Role.UPF).check(f"{where}.upf", target.upf)
+        dnn = self.scenario.core.dnns.get(users.get(target.ue, ""))
+        if dnn and dnn.psa == target.upf:
+            yield Problem(f"{where}.upf", f'"{target.upf}", the PSA of the session', "another UPF")
+        for position, name in enumerate(target.services):
+            there = f"{where}.services[{position}]"
+            yield from self._services.check(there, name)
+            service = self.scenario.services.get(name)
+            neighbours = self._neighbours(target.upf)
+            if service and neighbours and not neighbours & set(service.hosts):
+                yield Problem(there, f'"{name}", served by {", ".join(service.hosts)}', f"a host beside {target.upf}")
+
+    def _neighbours(self, upf: str) -> set[str]:
+        nodes = [{port.node for port in subnet.ports()} for subnet in self.subnets]
+        return {name for members in nodes if upf in members for name in members} - {upf}
+
+    def _expectations(self) -> Iterator[Problem]:
+        windows = Names("a window of the timeline", self.scenario.windows(), self._left_out_windows())
+        kinds = self.scenario.measurement_kinds()
+        measured = Names("a probe or a flow", tuple(kinds), self._missing("probes") | self._missing("flows"))
+        for index, text in enumerate(self.scenario.expect):
+            where = f"expect[{index}]"
+            for path in expectation.parse(text).paths:
+                yield from windows.check(where, path.window)
+                yield from measured.check(where, path.name)
+                if path.name in kinds:
+                    metrics = Names(f"a metric of {path.name}", tuple(sorted(expectation.METRICS[kinds[path.name]])))
+                    yield from metrics.check(where, path.metric)
+
+    def _left_out_windows(self) -> frozenset[str]:
+        """If a step did not validate, any window may have been its own."""
+        if not any(path.startswith("timeline") for path in self._left_out):
+            return frozenset()
+        named = (path.window for text in self.scenario.expect for path in expectation.parse(text).paths)
+        return frozenset(named)
+
+    def _mtus(self) -> Iterator[Problem]:
+        if not self.scenario.core.sessions:
+            return
+        ue_mtu = self.scenario.core.ue_mtu
+        overrides = {override.link: index for index, override in enumerate(self.scenario.links.override)}
+        layer2 = {node.name for node in self.graph.nodes if node.role in LAYER2}
+        for planned in self.links:
+            link = planned.link
+            # N6 carries the user's packets as they are, everything else in the bearer carries them in GTP-U.
+            plain = link.tier is Tier.RADIO or bool({link.a, link.b} & layer2)
+            need = ue_mtu if plain else ue_mtu + GTPU_OVERHEAD
+            if planned.mtu < need:
+                changed = overrides.get(link.name)
+                where = f"links.override[{changed}].mtu" if changed is not None else f"links.tiers.{link.tier}.mtu"
+                why = "" if plain else f" + {GTPU_OVERHEAD} of GTP-U"
+                want = f"at least {need} on {link.name}: core.ue_mtu {ue_mtu}{why}"
+                yield Problem(where, str(planned.mtu), want)

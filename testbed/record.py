@@ -1,0 +1,98 @@
+"""The run record: a directory that holds everything a run observed.
+
+    scenario.json   the scenario as it was run          plan.json     what was decided
+    events.jsonl    append-only, one object a line      samples/      one file for each probe
+    captures/       pcapng                              logs/         standard error of each process
+    links.json      configured and achieved, per link   provenance.json
+
+Times are seconds of the host's CLOCK_REALTIME. `verdict` and `report` read a record and add result.json, report.html and
+junit.xml; they need nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from testbed.errors import InputError, Problem
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A named stretch of the timeline, from `start` up to `end`."""
+
+    name: str
+    start: float
+    end: float
+
+
+class RunRecord:
+    """A run directory; `event` may be called from any thread."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._lock = threading.Lock()
+
+    @classmethod
+    def create(cls, directory: Path) -> RunRecord:
+        """A new record in an empty or missing directory; InputError if something else is there."""
+        if directory.exists() and any(directory.iterdir()):
+            raise InputError("--out", [Problem(str(directory), "a directory with files in it", "an empty or new one")])
+        for part in ("samples", "captures", "logs", "configs"):
+            (directory / part).mkdir(parents=True, exist_ok=True)
+        return cls(directory)
+
+    @classmethod
+    def open(cls, directory: Path) -> RunRecord:
+        """The record of a run that has been; InputError if there is none."""
+        if not (directory / "plan.json").is_file():
+            raise InputError(str(directory), [Problem("directory", "no plan.json in it", "a run directory")])
+        return cls(directory)
+
+    def event(self, kind: str, **fields: Any) -> Event:
+        """Append an event; `t` is now unless given."""
+        entry = {"t": fields.pop("t", None) or time.time(), "kind": kind, **fields}
+        line = json.dumps(entry, default=str)
+        with self._lock, (self.directory / "events.jsonl").open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+        return entry
+
+    def events(self, *kinds: str) -> tuple[Event, ...]:
+        """The events in order of time, of the given kinds or all."""
+        found = [entry for entry in read_jsonl(self.directory / "events.jsonl") if not kinds or entry["kind"] in kinds]
+        return tuple(sorted(found, key=lambda entry: float(entry["t"])))
+
+    def windows(self) -> tuple[Window, ...]:
+        """The timeline's windows, in order."""
+        return tuple(Window(entry["name"], entry["start"], entry["end"]) for entry in self.events("window"))
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write one of the record's JSON files."""
+        (self.directory / name).write_text(json.dumps(value, indent=2, default=str) + "\n", encoding="utf-8")
+
+    def read_json(self, name: str) -> Any:
+        """Read one of the record's JSON files; None if the run did not get so far."""
+        path = self.directory / name
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+    def samples(self, probe: str) -> Path:
+        """The samples file of a probe."""
+        return self.directory / "samples" / f"{probe}.jsonl"
+
+
+def read_jsonl(path: Path) -> Iterator[Event]:
+    """The objects of a JSON-lines file; a last half-written line, which a crash leaves, is passed over."""
+    if not path.is_file():
+        return
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError:
+            continue

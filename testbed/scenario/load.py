@@ -1,0 +1,203 @@
+"""File → Scenario, with all problems at once.
+
+A part that does not validate is left out and the rest is validated again, so that later checks (names, addresses) still
+see everything that is right and their problems are reported together with these.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from testbed.errors import InputError, Problem
+from testbed.scenario.model import STEPS, Scenario
+from testbed.scenario.template import read_data
+
+Location = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What could be validated, and what could not.
+
+    `scenario` is None if not even the topology is usable. `left_out` are the paths of the parts that are missing in
+    `scenario`, so that later checks do not complain about names that were there.
+    """
+
+    source: str
+    scenario: Scenario | None
+    problems: tuple[Problem, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+def load(path: Path, settings: Sequence[str] = ()) -> Loaded:
+    """The scenario in the file at `path` with `--set` settings `key.path=value`; InputError if it is not even YAML."""
+    assignments = [_assignment(setting) for setting in settings]
+    data = read_data(path, {keys[0]: value for keys, value in assignments if len(keys) == 1})
+    if not isinstance(data, dict):
+        raise InputError(str(path), [Problem("file", f"a {type(data).__name__}", "a mapping with the key `topology`")])
+    # A template takes plain names as variables; every other setting changes the data.
+    for keys, value in assignments:
+        if len(keys) > 1 or path.suffix != ".j2" or keys[0] in Scenario.model_fields:
+            _assign(data, keys, value)
+    return validate(str(path), data)
+
+
+def validate(source: str, data: Mapping[str, Any]) -> Loaded:
+    """`data` as a scenario; parts that do not validate are left out and their problems kept."""
+    rest: Any = copy.deepcopy(dict(data))
+    problems: list[Problem] = []
+    left_out: list[str] = []
+    while True:
+        try:
+            return Loaded(source, Scenario.model_validate(rest), tuple(problems), tuple(left_out))
+        except ValidationError as error:
+            errors = error.errors(include_url=False)
+        problems += [_problem(detail) for detail in errors]
+        # Later elements first, so that the indices of earlier ones stay right.
+        for location in sorted({_removable(detail) for detail in errors}, key=_sort_key, reverse=True):
+            if not _remove(rest, location):
+                return Loaded(source, None, tuple(problems), tuple(left_out))
+            left_out.append(path_text(location))
+
+
+def path_text(location: Location) -> str:
+    """`("links", 3, "rate")` as `links[3].rate`."""
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _assignment(setting: str) -> tuple[list[str], Any]:
+    key, equals, value = setting.partition("=")
+    if not equals or not key:
+        raise InputError("--set", [Problem(setting, "no `=`", "KEY=VALUE, such as `core.guard=500ms`")])
+    try:
+        return key.split("."), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise InputError("--set", [Problem(key, value, "a YAML value")]) from error
+
+
+def _assign(data: Any, keys: list[str], value: Any) -> None:
+    where = ".".join(keys)
+    for key in keys[:-1]:
+        data = _child(data, key, where)
+    if isinstance(data, list):
+        data[_index(data, keys[-1], where)] = value
+    else:
+        data[keys[-1]] = value
+
+
+def _child(data: Any, key: str, where: str) -> Any:
+    if isinstance(data, list):
+        return data[_index(data, key, where)]
+    child = data.setdefault(key, {})
+    if not isinstance(child, dict | list):
+        raise InputError("--set", [Problem(where, f"`{key}` is {child!r}", "a path through mappings and lists")])
+    return child
+
+
+def _index(data: list[Any], key: str, where: str) -> int:
+    if not key.isdigit() or int(key) >= len(data):
+        raise InputError("--set", [Problem(where, f"`{key}`", f"an index from 0 to {len(data) - 1}")])
+    return int(key)
+
+
+def _location(detail: ErrorDetails) -> Location:
+    """pydantic puts the tag of a union's member into the path: the user's file has no such key."""
+    location, tags = detail["loc"], {*STEPS, "stamp", "http"}
+    return tuple(
+        part
+        for position, part in enumerate(location)
+        if not (part in tags and position == 2 and location[0] in ("timeline", "probes"))
+    )
+
+
+def _problem(detail: ErrorDetails) -> Problem:
+    location = _location(detail)
+    where = path_text(location) or "file"
+    match detail["type"]:
+        case "extra_forbidden":
+            return Problem(where, "an unknown key", _known_keys(location))
+        case "missing":
+            return Problem(where, "nothing", "this key, which has to be there")
+        case "value_error" | "step":
+            return Problem(
+                where, _show(detail["input"]), detail["msg"].removeprefix("Value error, ").removeprefix("want ")
+            )
+        case _:
+            return Problem(where, _show(detail["input"]), _lower_first(detail["msg"].removeprefix("Input ")))
+
+
+def _known_keys(location: Location) -> str:
+    """The keys that are known where `location` names one that is not."""
+    schema = Scenario.model_json_schema()
+    node: Any = schema
+    for part in location[:-1]:
+        node = _descend(schema, node, part)
+    known = sorted({key for option in _options(schema, node) for key in option.get("properties", {})})
+    return f"one of {', '.join(known)}" if known else "a known key"
+
+
+def _options(schema: Any, node: Any) -> list[Any]:
+    if "$ref" in node:
+        return _options(schema, schema["$defs"][node["$ref"].rpartition("/")[2]])
+    options = [*node.get("anyOf", ()), *node.get("oneOf", ())]
+    return [flat for option in options for flat in _options(schema, option)] if options else [node]
+
+
+def _descend(schema: Any, node: Any, part: str | int) -> Any:
+    children = []
+    for option in _options(schema, node):
+        if isinstance(part, int):
+            children.append(option.get("items", {}))
+        else:
+            children.append(option.get("properties", {}).get(part) or option.get("additionalProperties") or {})
+    return {"anyOf": [child for child in children if isinstance(child, dict) and child]} if any(children) else {}
+
+
+def _show(value: Any) -> str:
+    text = f'"{value}"' if isinstance(value, str) else repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def _lower_first(text: str) -> str:
+    return text.removeprefix("should be ").removeprefix("Should be ") or text
+
+
+def _removable(detail: ErrorDetails) -> Location:
+    """The smallest part that can be left out: an unknown key itself, an element of a collection, or a whole section."""
+    location = _location(detail)
+    if detail["type"] == "extra_forbidden":
+        return location
+    if location and location[0] in ("links", "core", "topology"):
+        return location[:3] if location[0] != "topology" else location[:1]
+    return location[:2]
+
+
+def _sort_key(location: Location) -> tuple[tuple[int, str], ...]:
+    return tuple((part, "") if isinstance(part, int) else (-1, part) for part in location)
+
+
+def _remove(data: Any, location: Location) -> bool:
+    """Take the part at `location` out of `data`; False if there is none, as with a required key that is missing."""
+    if not location:
+        return False
+    for part in location[:-1]:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    try:
+        del data[location[-1]]
+    except (KeyError, IndexError, TypeError):
+        return False
+    return True

@@ -1,0 +1,46 @@
+"""The topologies by name: a scenario's `topology` → a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from testbed.errors import Problem
+from testbed.graph import Graph
+from topologies.metro import MetroParams, ParameterError, metro
+
+TOPOLOGIES = {"metro": (MetroParams, metro)}
+"""Name → its parameters' model and the function from parameters to graph."""
+
+
+class TopologyError(ValueError):
+    """The topology does not exist or its parameters are wrong; carries all of the problems."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(map(str, problems)))
+
+
+def resolve(name: str, params: Mapping[str, Any]) -> Graph:
+    """The graph of the topology `name` with `params`; TopologyError says what is wrong with either."""
+    if name not in TOPOLOGIES:
+        raise TopologyError((Problem("topology.name", f'"{name}"', f"one of {', '.join(TOPOLOGIES)}"),))
+    model, build = TOPOLOGIES[name]
+    try:
+        return build(model.model_validate(dict(params)))
+    except ValidationError as error:
+        raise TopologyError(tuple(_parameter_problems(model, error))) from error
+    except ParameterError as error:
+        where = f"topology.params.{error.name}"
+        raise TopologyError((Problem(where, f'"{params.get(error.name, "")}"', error.want),)) from error
+
+
+def _parameter_problems(model: type[MetroParams], error: ValidationError) -> Iterator[Problem]:
+    for detail in error.errors(include_url=False):
+        where = f"topology.params.{'.'.join(map(str, detail['loc']))}"
+        if detail["type"] == "extra_forbidden":
+            yield Problem(where, "an unknown parameter", f"one of {', '.join(model.model_fields)}")
+        else:
+            yield Problem(where, repr(detail["input"]), detail["msg"].removeprefix("Input should be "))
