@@ -5,8 +5,8 @@
     captures/       pcapng                              logs/         standard error of each process
     links.json      configured and achieved, per link   provenance.json
 
-Times are seconds of the host's CLOCK_REALTIME. `verdict` and `report` read a record and add result.json, report.html and
-junit.xml; they need nothing else.
+Times are seconds of the host's CLOCK_REALTIME. `verdict` and `report` read a record and add result.json, report.html
+and junit.xml; they need nothing else.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class RunRecord:
         """A new record in an empty or missing directory; InputError if something else is there."""
         if directory.exists() and any(directory.iterdir()):
             raise InputError("--out", [Problem(str(directory), "a directory with files in it", "an empty or new one")])
-        for part in ("samples", "captures", "logs", "configs"):
+        for part in ("samples", "captures", "logs", "config"):
             (directory / part).mkdir(parents=True, exist_ok=True)
         return cls(directory)
 
