@@ -1,16 +1,33 @@
 """What every link engine offers to the lab.
 
 Both engines have the same shape on the wire: each end of an emulated link is a veth pair whose outer end is the node's
-interface and whose inner end lies in the engine's namespace. The lab makes the pairs; the engine joins the inner ends.
+interface and whose inner end lies in the engine's namespace. The lab makes the pairs and sets the inner ends up; the
+engine joins them.
 """
 
 from __future__ import annotations
 
+import itertools
+import os
+import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from testbed import netns
+from testbed.errors import BearerlabError, HostError
 from testbed.links.profile import LinkProfile
+
+
+class LinkEngineError(BearerlabError):
+    """A link engine refused or failed; `link` is the link's name, or empty where it concerns the engine as a whole."""
+
+    exit_code = 4
+
+    def __init__(self, link: str, reason: str) -> None:
+        self.link = link
+        self.reason = reason
+        super().__init__(f"link {link}: {reason}" if link else f"link engine: {reason}")
 
 
 @dataclass(frozen=True)
@@ -26,7 +43,11 @@ class EmulatedLink:
 
 @dataclass(frozen=True)
 class DirectionCounters:
-    """What happened in one direction so far; lateness is how much later than due packets left, in microseconds."""
+    """What happened in one direction so far; lateness is how much later than due packets left, in microseconds.
+
+    `dropped_error` counts packets that the profile did not ask to drop: too large for the link, more than the engine
+    could take in, or sent to an end that is down.
+    """
 
     packets: int
     bytes: int
@@ -34,6 +55,7 @@ class DirectionCounters:
     dropped_queue: int
     lateness_us_p50: float | None
     lateness_us_p99: float | None
+    dropped_error: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,3 +83,34 @@ class LinkEngine(Protocol):
 
     def close(self) -> None:
         """Stop; links carry nothing from here on."""
+
+
+_probes = itertools.count()
+
+
+def choose(requested: str) -> str:
+    """`"netem"` or `"wire"`: what was requested, or for `"auto"` netem where it works; HostError where it does not."""
+    if requested == "auto":
+        return "netem" if netem_available() else "wire"
+    if requested == "netem" and not netem_available():
+        remedy = 'load the sch_netem, sch_tbf and ifb modules, or set the link engine to "wire" or "auto"'
+        raise HostError("netem", "this kernel cannot create a netem qdisc", remedy)
+    if requested not in ("netem", "wire"):
+        raise ValueError(f'got link engine "{requested}"; want "auto", "netem" or "wire"')
+    return requested
+
+
+def netem_available() -> bool:
+    """True if this kernel makes an IFB with a netem qdisc: tried in a scratch namespace; OSError if that cannot be."""
+    namespace = f"bl-probe-{os.getpid()}-{next(_probes)}"
+    netns.create(namespace)
+    try:
+        return _succeeds("ip", "-n", namespace, "link", "add", "probe", "type", "ifb") and _succeeds(
+            "tc", "-n", namespace, "qdisc", "add", "dev", "probe", "root", "netem", "delay", "1ms", "rate", "1gbit"
+        )
+    finally:
+        netns.delete(namespace)
+
+
+def _succeeds(*argv: str) -> bool:
+    return subprocess.run(argv, capture_output=True, check=False).returncode == 0
