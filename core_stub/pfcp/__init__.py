@@ -7,7 +7,7 @@ action rule. F-SEID and F-TEID: an SEID or TEID together with the address where 
 
 ies.py          information elements as frozen values
 messages.py     messages as frozen values
-codec.py        bytes ↔ messages; the only module that imports pycrate
+codec/          bytes ↔ messages; of it only leaves.py imports pycrate
 transactions.py retransmission (T1, N1), duplicate detection; no I/O
 association.py  the association and its heartbeats as a table; no I/O
 endpoint.py     the two together: datagrams in, datagrams and events out; no I/O

@@ -11,6 +11,69 @@ from enum import IntEnum, IntFlag
 from ipaddress import IPv4Address, IPv6Address
 
 
+class IeType(IntEnum):
+    """Table 8.1.2-1: the IEs that are understood here, by the names of the table; all others are ignored."""
+
+    CREATE_PDR = 1
+    PDI = 2
+    CREATE_FAR = 3
+    FORWARDING_PARAMETERS = 4
+    CREATE_URR = 6
+    CREATE_QER = 7
+    CREATED_PDR = 8
+    UPDATE_PDR = 9
+    UPDATE_FAR = 10
+    UPDATE_FORWARDING_PARAMETERS = 11
+    REMOVE_PDR = 15
+    REMOVE_FAR = 16
+    REMOVE_URR = 17
+    REMOVE_QER = 18
+    CAUSE = 19
+    SOURCE_INTERFACE = 20
+    F_TEID = 21
+    NETWORK_INSTANCE = 22
+    SDF_FILTER = 23
+    GATE_STATUS = 25
+    MBR = 26
+    GBR = 27
+    PRECEDENCE = 29
+    VOLUME_THRESHOLD = 31
+    REPORTING_TRIGGERS = 37
+    REPORT_TYPE = 39
+    OFFENDING_IE = 40
+    DESTINATION_INTERFACE = 42
+    UP_FUNCTION_FEATURES = 43
+    APPLY_ACTION = 44
+    PFCPSMREQ_FLAGS = 49
+    PDR_ID = 56
+    F_SEID = 57
+    NODE_ID = 60
+    MEASUREMENT_METHOD = 62
+    USAGE_REPORT_TRIGGER = 63
+    VOLUME_MEASUREMENT = 66
+    USAGE_REPORT_MODIFICATION = 78
+    USAGE_REPORT_DELETION = 79
+    USAGE_REPORT_REPORT = 80
+    URR_ID = 81
+    DOWNLINK_DATA_REPORT = 83
+    OUTER_HEADER_CREATION = 84
+    CREATE_BAR = 85
+    BAR_ID = 88
+    CP_FUNCTION_FEATURES = 89
+    UE_IP_ADDRESS = 93
+    OUTER_HEADER_REMOVAL = 95
+    RECOVERY_TIME_STAMP = 96
+    UR_SEQN = 104
+    FAR_ID = 108
+    QER_ID = 109
+    PDN_TYPE = 113
+    FAILED_RULE_ID = 114
+    QFI = 124
+    APN_DNN = 159
+    INTERFACE_TYPE = 160
+    S_NSSAI = 257
+
+
 class Cause(IntEnum):
     """§8.2.1."""
 
@@ -33,6 +96,8 @@ class Cause(IntEnum):
     SYSTEM_FAILURE = 77
     REDIRECTION_REQUESTED = 78
     ALL_DYNAMIC_ADDRESSES_ARE_OCCUPIED = 79
+    UNKNOWN_PRE_DEFINED_RULE = 80
+    UNKNOWN_APPLICATION_ID = 81
 
 
 class Interface(IntEnum):
@@ -42,15 +107,41 @@ class Interface(IntEnum):
     CORE = 1
     SGI_LAN_N6_LAN = 2
     CP_FUNCTION = 3
+    VN_INTERNAL = 4
 
 
 class InterfaceType(IntEnum):
     """3GPP Interface Type (§8.2.118): which reference point a rule's interface is. Open5GS needs it in PDI and FAR."""
 
+    S1_U = 0
+    S5_S8_U = 1
+    S4_U = 2
+    S11_U = 3
+    S12 = 4
+    GN_GP_U = 5
+    S2A_U = 6
+    S2B_U = 7
+    ENB_DL_FORWARDING = 8
+    ENB_UL_FORWARDING = 9
+    UPF_DL_FORWARDING = 10
     N3_3GPP_ACCESS = 11
+    N3_TRUSTED_NON_3GPP = 12
+    N3_UNTRUSTED_NON_3GPP = 13
+    N3_FOR_FORWARDING = 14
     N9 = 15
+    SGI = 16
     N6 = 17
+    N19 = 18
+    S8_U = 19
+    GP_U = 20
     N9_FOR_ROAMING = 21
+    IU_U = 22
+    N9_FOR_FORWARDING = 23
+    SXA_U = 24
+    SXB_U = 25
+    SXC_U = 26
+    N4_U = 27
+    UPF_UL_FORWARDING = 28
 
 
 class ApplyAction(IntFlag):
@@ -96,6 +187,14 @@ class UpFeatures(IntFlag):
     MTE = 0x20_0000
     BUNDL = 0x40_0000
     GCOM = 0x80_0000
+    MPAS = 0x100_0000
+    RTTL = 0x200_0000
+    VTIME = 0x400_0000
+    NORP = 0x800_0000
+    IPTV = 0x1000_0000
+    IP6PL = 0x2000_0000
+    TSCU = 0x4000_0000
+    MPTCP = 0x8000_0000
 
 
 class PdnType(IntEnum):

@@ -8,7 +8,7 @@ messages carry `seid`, the SEID in the header: the one that the *receiver* alloc
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from core_stub.pfcp.ies import (
     Cause,
@@ -83,6 +83,13 @@ class AssociationReleaseResponse:
     message_type: ClassVar[int] = 10
     node_id: NodeId
     cause: Cause
+
+
+@dataclass(frozen=True)
+class VersionNotSupportedResponse:
+    """§7.4.4.7: the answer to a message of another version of PFCP; it has no IEs."""
+
+    message_type: ClassVar[int] = 11
 
 
 @dataclass(frozen=True)
@@ -204,9 +211,41 @@ Response = (
     HeartbeatResponse
     | AssociationSetupResponse
     | AssociationReleaseResponse
+    | VersionNotSupportedResponse
     | SessionEstablishmentResponse
     | SessionModificationResponse
     | SessionDeletionResponse
     | SessionReportResponse
 )
 Message = Request | Response
+SessionRequest = (
+    SessionEstablishmentRequest | SessionModificationRequest | SessionDeletionRequest | SessionReportRequest
+)
+SessionResponse = (
+    SessionEstablishmentResponse | SessionModificationResponse | SessionDeletionResponse | SessionReportResponse
+)
+
+REQUEST_TYPES: frozenset[int] = frozenset(request.message_type for request in get_args(Request))
+SESSION_TYPES: frozenset[int] = frozenset(range(50, 58))
+"""Table 7.3-1: the messages whose header carries an SEID."""
+
+
+def rejection(
+    message_type: int, cause: Cause, node: NodeId, *, seid: int = 0, offending_ie: int | None = None
+) -> Response:
+    """The response that rejects a session request of `message_type`; `seid` is the one that the peer allocated.
+
+    0 stands for an SEID that is not known (§7.2.2.4.2), as it is after "session context not found".
+    """
+    if message_type == SessionEstablishmentRequest.message_type:
+        return SessionEstablishmentResponse(seid, node, cause, offending_ie)
+    return _REJECTIONS[message_type](seid, cause, offending_ie)
+
+
+_REJECTIONS: dict[
+    int, type[SessionModificationResponse] | type[SessionDeletionResponse] | type[SessionReportResponse]
+] = {
+    SessionModificationRequest.message_type: SessionModificationResponse,
+    SessionDeletionRequest.message_type: SessionDeletionResponse,
+    SessionReportRequest.message_type: SessionReportResponse,
+}

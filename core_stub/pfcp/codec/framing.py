@@ -1,0 +1,100 @@
+"""The frame of PFCP: message headers (TS 29.244 §7.2.2), and IEs as type, length, value (§8.1.1)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from core_stub.errors import RemoteProtocolError
+from core_stub.pfcp.ies import Cause
+
+VERSION = 1
+
+_FOLLOW_ON, _PRIORITY, _SEID = 0x04, 0x02, 0x01
+_PREFIX = struct.Struct("!BBH")
+_IE_HEAD = struct.Struct("!HH")
+_ENTERPRISE = 0x8000
+"""§8.1.1: types from here on belong to vendors; they carry an enterprise ID that their length covers."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """§7.2.2; `seid` is None in a node message, `priority` where the MP flag is not set."""
+
+    version: int
+    message_type: int
+    sequence: int
+    seid: int | None
+    priority: int | None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One message of a datagram: its header, what follows the header, and all of its octets."""
+
+    header: Header
+    body: bytes
+    octets: bytes
+    is_complete: bool
+    """False if the header promises more octets than the datagram has."""
+
+
+def frames(datagram: bytes) -> Iterator[Frame]:
+    """The messages of a datagram: one, and another for each that sets the Follow On flag.
+
+    Raises `RemoteProtocolError` at a message whose header cannot be read: there is nothing to answer then.
+    """
+    rest = datagram
+    while True:
+        frame = _first_frame(rest)
+        yield frame
+        if not frame.octets[0] & _FOLLOW_ON:
+            return
+        rest = rest[len(frame.octets) :]
+
+
+def _first_frame(octets: bytes) -> Frame:
+    if len(octets) < _PREFIX.size:
+        raise RemoteProtocolError(Cause.INVALID_LENGTH, f"{len(octets)} octets are no PFCP header")
+    flags, message_type, length = _PREFIX.unpack_from(octets)
+    size = _PREFIX.size + length
+    octets = octets[:size]
+    after_seid = _PREFIX.size + (8 if flags & _SEID else 0)
+    if len(octets) < after_seid + 4:
+        raise RemoteProtocolError(Cause.INVALID_LENGTH, f"{len(octets)} octets are no PFCP header")
+    header = Header(
+        version=flags >> 5,
+        message_type=message_type,
+        sequence=int.from_bytes(octets[after_seid : after_seid + 3]),
+        seid=int.from_bytes(octets[_PREFIX.size : after_seid]) if flags & _SEID else None,
+        priority=octets[after_seid + 3] >> 4 if flags & _PRIORITY else None,
+    )
+    return Frame(header, octets[after_seid + 4 :], octets, is_complete=len(octets) == size)
+
+
+def message(message_type: int, seid: int | None, sequence: int, body: bytes) -> bytes:
+    """A message with its header; `seid` is None in a node message."""
+    after_prefix = (b"" if seid is None else seid.to_bytes(8)) + (sequence << 8).to_bytes(4) + body
+    flags = VERSION << 5 | (0 if seid is None else _SEID)
+    return _PREFIX.pack(flags, message_type, len(after_prefix)) + after_prefix
+
+
+def split_ies(octets: bytes) -> Iterator[tuple[int, bytes]]:
+    """Type and value of each IE; those of vendors are left out."""
+    at, end = 0, len(octets)
+    while at < end:
+        if end - at < _IE_HEAD.size:
+            raise RemoteProtocolError(Cause.INVALID_LENGTH, f"{end - at} octets are left over after the last IE")
+        ie, length = _IE_HEAD.unpack_from(octets, at)
+        at += _IE_HEAD.size
+        if length > end - at:
+            raise RemoteProtocolError(Cause.INVALID_LENGTH, f"IE {ie} is longer than what holds it", ie)
+        if not ie & _ENTERPRISE:
+            yield ie, octets[at : at + length]
+        at += length
+
+
+def pack_ie(ie: int, value: bytes) -> bytes:
+    """An IE."""
+    return _IE_HEAD.pack(ie, len(value)) + value

@@ -1,0 +1,125 @@
+"""Reliable delivery of PFCP messages (TS 29.244 §6.4): retransmission, and duplicate requests answered alike.
+
+A request is sent up to N1 times, T1 apart, always as the same bytes and so with the same sequence number. The one who
+answers keeps its response for as long as the peer may still retransmit, and answers a duplicate with the same bytes
+without handling it again. A duplicate is the same bytes from the same address: a peer that restarts and starts
+counting where it did before is not mistaken for its former self.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import takewhile
+
+Address = tuple[str, int]
+"""IP address and UDP port."""
+
+SEQUENCE_NUMBERS = 1 << 24
+"""§7.2.2.3: the sequence number has three octets."""
+
+
+@dataclass(frozen=True)
+class Resend:
+    """T1 expired and the request has transmissions left."""
+
+    peer: Address
+    datagram: bytes
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """T1 expired after the last transmission."""
+
+    peer: Address
+    sequence: int
+
+
+@dataclass(frozen=True)
+class _Outstanding:
+    datagram: bytes
+    sends_left: int
+    due: float
+
+
+@dataclass(frozen=True)
+class _Served:
+    request: bytes
+    response: bytes | None
+    forget_at: float
+
+
+class Duplicate(Exception):  # noqa: N818 - not a fault: it says what was received
+    """The request was received before; `response` is what was answered, None while it is still being handled."""
+
+    def __init__(self, response: bytes | None) -> None:
+        self.response = response
+        super().__init__("a retransmitted request")
+
+
+class Transactions:
+    """Requests that await their response, and responses that await a duplicate of their request."""
+
+    def __init__(self, *, first_sequence: int, t1: float, n1: int) -> None:
+        self._next_sequence = first_sequence % SEQUENCE_NUMBERS
+        self._t1 = t1
+        self._n1 = n1
+        self._holding_time = t1 * (n1 + 1)
+        # Both are in the order of insertion, and since T1 is the same for all, of `due` and `forget_at`.
+        self._outstanding: dict[tuple[Address, int], _Outstanding] = {}
+        self._served: dict[tuple[Address, int], _Served] = {}
+
+    def next_sequence(self) -> int:
+        """A sequence number that no outstanding request has; it wraps after 24 bits."""
+        sequence = self._next_sequence
+        self._next_sequence = (sequence + 1) % SEQUENCE_NUMBERS
+        return sequence
+
+    def start(self, peer: Address, sequence: int, datagram: bytes, now: float) -> None:
+        """A request was sent for the first time."""
+        self._outstanding[peer, sequence] = _Outstanding(datagram, self._n1 - 1, now + self._t1)
+
+    def finish(self, peer: Address, sequence: int) -> bool:
+        """A response came in; False if no request awaits it (any longer)."""
+        return self._outstanding.pop((peer, sequence), None) is not None
+
+    def admit(self, peer: Address, sequence: int, request: bytes, now: float) -> None:
+        """A request came in; raises `Duplicate` if it was received before, within the holding time."""
+        self._forget(now)
+        known = self._served.get((peer, sequence))
+        if known is not None and known.request == request:
+            raise Duplicate(known.response)
+        self._served.pop((peer, sequence), None)
+        self._served[peer, sequence] = _Served(request, None, now + self._holding_time)
+
+    def answer(self, peer: Address, sequence: int, response: bytes) -> None:
+        """The response to an admitted request, kept for its duplicates."""
+        known = self._served.get((peer, sequence))
+        if known is not None:
+            self._served[peer, sequence] = _Served(known.request, response, known.forget_at)
+
+    def get_timer(self) -> float | None:
+        """When `expire` has something to do next."""
+        return next((waiting.due for waiting in self._outstanding.values()), None)
+
+    def expire(self, now: float) -> list[Resend | GiveUp]:
+        """What is to be done about the requests whose T1 is over."""
+        effects: list[Resend | GiveUp] = []
+        for peer, sequence in self._due(now):
+            waiting = self._outstanding.pop((peer, sequence))
+            if waiting.sends_left:
+                again = _Outstanding(waiting.datagram, waiting.sends_left - 1, now + self._t1)
+                self._outstanding[peer, sequence] = again
+                effects.append(Resend(peer, waiting.datagram))
+            else:
+                effects.append(GiveUp(peer, sequence))
+        return effects
+
+    def _due(self, now: float) -> list[tuple[Address, int]]:
+        return [key for key, _ in takewhile(lambda item: item[1].due <= now, self._outstanding.items())]
+
+    def _forget(self, now: float) -> None:
+        while self._served:
+            oldest = next(iter(self._served))
+            if self._served[oldest].forget_at > now:
+                return
+            del self._served[oldest]

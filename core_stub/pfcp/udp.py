@@ -1,0 +1,204 @@
+"""The asyncio shell around `Endpoint`: a socket, one timer, and futures for those who await a response."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self, cast
+
+from core_stub.errors import PfcpTimeoutError, RemoteProtocolError
+from core_stub.pfcp.association import State
+from core_stub.pfcp.endpoint import (
+    AssociationDown,
+    AssociationFailed,
+    AssociationUp,
+    Endpoint,
+    Event,
+    PeerRestarted,
+    RequestReceived,
+    RequestTimedOut,
+    ResponseReceived,
+    Settings,
+)
+from core_stub.pfcp.ies import Cause, NodeId, UpFeatures
+from core_stub.pfcp.messages import Response, SessionEstablishmentRequest, SessionRequest, SessionResponse, rejection
+from core_stub.pfcp.transactions import SEQUENCE_NUMBERS, Address
+
+log = logging.getLogger(__name__)
+
+NTP_EPOCH = 2_208_988_800
+"""1970 in seconds since 1900."""
+
+_SOCKET_BUFFER = 4 << 20
+_ASSOCIATE_RETRY_S = 1.0
+
+
+class PfcpNode(asyncio.DatagramProtocol):
+    """One PFCP entity on one UDP socket; an async context manager.
+
+    `handle` gets each session request of an associated peer and returns the response to send; a `RemoteProtocolError`
+    that it raises becomes the response with that cause. `on_event` gets `AssociationUp`, `AssociationDown`,
+    `AssociationFailed` and `PeerRestarted`. Both are called from the event loop and must not block it.
+    """
+
+    def __init__(  # noqa: PLR0913 - all by name
+        self,
+        *,
+        address: str,
+        port: int = 8805,
+        node_id: NodeId,
+        up_features: UpFeatures | None = None,
+        handle: Callable[[Address, SessionRequest], Response] | None = None,
+        on_event: Callable[[Event], None] | None = None,
+        heartbeat_interval: float = 5.0,
+        allowed_peers: frozenset[str] | None = None,
+        t1: float = 2.5,
+        n1: int = 3,
+    ) -> None:
+        settings = Settings(
+            node_id=node_id,
+            recovery_time_stamp=(int(time.time()) + NTP_EPOCH) % (1 << 32),
+            up_features=up_features,
+            heartbeat_interval=heartbeat_interval,
+            t1=t1,
+            n1=n1,
+            allowed_peers=allowed_peers,
+        )
+        self._bind = (address, port)
+        self._node_id = node_id
+        self._handle = handle
+        self._on_event = on_event
+        self._endpoint = Endpoint(settings, first_sequence=random.randrange(SEQUENCE_NUMBERS))
+        self._responses: dict[tuple[Address, int], asyncio.Future[SessionResponse]] = {}
+        self._changes: dict[Address, list[asyncio.Future[None]]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        transport, _ = await self._loop.create_datagram_endpoint(lambda: self, local_addr=self._bind)
+        self._transport = transport
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._transport.close()
+        if self._timer is not None:
+            self._timer.cancel()
+        for (peer, _), future in self._responses.items():
+            self._fail(future, PfcpTimeoutError(f"{peer[0]}:{peer[1]}: closed before it answered"))
+
+    @property
+    def local_address(self) -> Address:
+        """Where the socket is bound."""
+        return cast(Address, self._transport.get_extra_info("sockname")[:2])
+
+    # -- for the NF ---------------------------------------------------------------------------------------------------
+
+    async def associate(self, peer: Address, *, within: float = 30.0) -> None:
+        """Set the association up, again and again until it is; raises `PfcpTimeoutError` after `within` seconds."""
+        try:
+            async with asyncio.timeout(within):
+                while self._endpoint.state(peer) is not State.UP:
+                    if self._endpoint.state(peer) is State.IDLE:
+                        self._endpoint.associate(peer, self._loop.time())
+                    await self._next_change(peer)
+                    if self._endpoint.state(peer) is State.IDLE:
+                        await asyncio.sleep(_ASSOCIATE_RETRY_S)
+        except TimeoutError as error:
+            raise PfcpTimeoutError(f"{peer[0]}:{peer[1]}: no association within {within:g} s") from error
+
+    async def request(self, peer: Address, message: SessionRequest) -> SessionResponse:
+        """Send a session request and wait for its response, whatever the cause in it.
+
+        Raises `PfcpTimeoutError` if there is none, and `LocalProtocolError` without an association.
+        """
+        token = self._endpoint.request(peer, message, self._loop.time())
+        future: asyncio.Future[SessionResponse] = self._loop.create_future()
+        self._responses[peer, token] = future
+        self._flush()
+        try:
+            return await future
+        finally:
+            self._responses.pop((peer, token), None)
+
+    async def release(self, peer: Address) -> None:
+        """End the association; returns when it has ended, whether or not the peer answered."""
+        self._endpoint.release(peer, self._loop.time())
+        while self._endpoint.state(peer) is State.RELEASING:
+            await self._next_change(peer)
+
+    # -- for asyncio --------------------------------------------------------------------------------------------------
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """A datagram came in."""
+        self._endpoint.receive_datagram(data, (addr[0], addr[1]), self._loop.time())
+        self._flush()
+
+    def error_received(self, exc: Exception) -> None:
+        """ICMP said that the peer is not there (yet): retransmission deals with it."""
+        log.debug("%s:%d: %s", *self._bind, exc)
+
+    # -- effects ------------------------------------------------------------------------------------------------------
+
+    def _on_timer(self) -> None:
+        self._endpoint.handle_timer(self._loop.time())
+        self._flush()
+
+    def _flush(self) -> None:
+        """Send, report and arm the timer, until nothing is left to do."""
+        while (event := self._endpoint.next_event()) is not None:
+            self._dispatch(event)
+        for datagram, peer in self._endpoint.datagrams_to_send():
+            self._transport.sendto(datagram, peer)
+        if self._timer is not None:
+            self._timer.cancel()
+        due = self._endpoint.get_timer()
+        self._timer = None if due is None else self._loop.call_at(due, self._on_timer)
+
+    def _dispatch(self, event: Event) -> None:
+        match event:
+            case RequestReceived(peer, token, message):
+                self._endpoint.respond(peer, token, self._serve(peer, message))
+            case ResponseReceived(peer, token, response):
+                future = self._responses.get((peer, token))
+                if future is not None and not future.done():
+                    future.set_result(response)
+            case RequestTimedOut(peer, token):
+                self._fail(self._responses.get((peer, token)), PfcpTimeoutError(f"{peer[0]}:{peer[1]} does not answer"))
+            case AssociationUp(peer) | AssociationDown(peer) | AssociationFailed(peer) | PeerRestarted(peer):
+                for waiter in self._changes.pop(peer, []):
+                    if not waiter.done():
+                        waiter.set_result(None)
+                if self._on_event is not None:
+                    self._on_event(event)
+
+    def _serve(self, peer: Address, message: SessionRequest) -> Response:
+        """The handler's response, or the one that says why there is none."""
+        seid = message.cp_f_seid.seid if isinstance(message, SessionEstablishmentRequest) else 0
+        try:
+            if self._handle is None:
+                raise RemoteProtocolError(Cause.SERVICE_NOT_SUPPORTED, "this node takes no session requests")
+            return self._handle(peer, message)
+        except RemoteProtocolError as error:
+            log.warning("%s:%d: %s rejected: %s", *peer, type(message).__name__, error)
+            cause, offending_ie = error.cause, error.offending_ie
+        except Exception:
+            log.exception("%s:%d: %s: the handler failed", *peer, type(message).__name__)
+            cause, offending_ie = Cause.SYSTEM_FAILURE, None
+        return rejection(message.message_type, cause, self._node_id, seid=seid, offending_ie=offending_ie)
+
+    async def _next_change(self, peer: Address) -> None:
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._changes.setdefault(peer, []).append(future)
+        self._flush()
+        await future
+
+    @staticmethod
+    def _fail(future: asyncio.Future[SessionResponse] | None, error: PfcpTimeoutError) -> None:
+        if future is not None and not future.done():
+            future.set_exception(error)
