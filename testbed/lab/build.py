@@ -23,13 +23,13 @@ def build(plan: Plan, names: Names, ledger: Ledger) -> None:
     def configure(node: PlannedNode) -> None:
         namespace = names.namespace(node.name)
         with netns.entered(namespace):
-            run_ip(ipbatch.node_script(node, bridge=ipbatch.bridges(node)), where=namespace)
+            run_ip(ipbatch.node_script(node), where=namespace)
             kernel.disable_offloads(offloads[node.name])
 
     _make_namespaces(plan, names, ledger)
     with netns.entered(names.base):
         run_ip(ipbatch.links_script(plan, names), where="links")
-        run_ip(ipbatch.base_script(plan), where=names.base)
+        run_ip(ipbatch.base_script(plan, names), where=names.base)
     # Threads only wait for `ip` here; each enters a namespace of its own.
     with ThreadPoolExecutor() as pool:
         list(pool.map(configure, plan.nodes))

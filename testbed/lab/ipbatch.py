@@ -6,15 +6,19 @@ routes, a bridge) is one script that runs inside its namespace, so that a hundre
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_interface
 
 from testbed.graph import Role
 from testbed.lab.names import Names
 from testbed.links.engine import EmulatedLink
-from testbed.plan.model import LinkEnd, Plan, PlannedInterface, PlannedLink, PlannedNode, Route
+from testbed.plan.model import LinkEnd, Plan, PlannedLink, PlannedNode, Route
 
 BRIDGE = "br0"
 """The kernel bridge of a LAN."""
+
+MANAGEMENT = "mgmt"
+"""In the base namespace the bridge of the management network, in a managed node its interface there."""
 
 
 def emulated_links(plan: Plan) -> tuple[EmulatedLink, ...]:
@@ -31,20 +35,24 @@ def links_script(plan: Plan, names: Names) -> str:
     return _script(line for number, link in enumerate(plan.links) for line in _link_lines(plan, names, number, link))
 
 
-def base_script(plan: Plan) -> str:
-    """Bring up what the base namespace holds: its loopback and the inner ends of emulated links."""
-    inner = (name for link in emulated_links(plan) for name in (link.a_ifname, link.b_ifname))
-    return _script(f"link set {name} up" for name in ("lo", *inner))
+def base_script(plan: Plan, names: Names) -> str:
+    """Bring up what the base namespace holds: inner ends of emulated links, and the management network if there is one.
+
+    The base namespace has the first address of that network.
+    """
+    return _script(_base_lines(plan, names))
 
 
-def node_script(node: PlannedNode, *, bridge: bool) -> str:
-    """Bring the node's interfaces up and give it addresses and routes; `bridge` joins all interfaces in one LAN."""
-    return _script(_node_lines(node, bridge=bridge))
+def node_script(node: PlannedNode) -> str:
+    """Bring the node's interfaces up and give it addresses and routes; a LAN gets its bridge."""
+    return _script(_node_lines(node)) + (bridge_script(node) if node.role is Role.LAN else "")
 
 
-def bridges(node: PlannedNode) -> bool:
-    """True for a node whose interfaces a kernel bridge joins from the start."""
-    return node.role is Role.LAN
+def bridge_script(node: PlannedNode) -> str:
+    """Join all interfaces of the node in one kernel bridge."""
+    # Snooping would drop neighbour solicitations until it has seen every listener.
+    create = f"link add {BRIDGE} up type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
+    return _script((create, *(f"link set {port.name} master {BRIDGE}" for port in node.interfaces)))
 
 
 def sysctls(node: PlannedNode) -> dict[str, int]:
@@ -65,7 +73,7 @@ def sysctls(node: PlannedNode) -> dict[str, int]:
             # Addresses are unique by plan, and waiting for duplicates takes a second.
             f"ipv6/conf/{scope}/accept_dad": 0,
         }
-    if bridges(node):
+    if node.role is Role.LAN:
         settings |= {"ipv6/conf/all/disable_ipv6": 1, "ipv6/conf/default/disable_ipv6": 1}
     return settings
 
@@ -89,6 +97,18 @@ def _inner_ends(number: int) -> tuple[str, str]:
     return f"w{number}a", f"w{number}b"
 
 
+def _base_lines(plan: Plan, names: Names) -> Iterator[str]:
+    inner = (name for link in emulated_links(plan) for name in (link.a_ifname, link.b_ifname))
+    yield from (f"link set {name} up" for name in ("lo", *inner))
+    managed = [(node.name, ip_interface(node.management).network) for node in plan.nodes if node.management]
+    for number, (node, network) in enumerate(managed):
+        if number == 0:
+            yield f"link add {MANAGEMENT} up type bridge stp_state 0 forward_delay 0"
+            yield f"addr add {network[1]}/{network.prefixlen} dev {MANAGEMENT}"
+        yield f"link add m{number} type veth peer name {MANAGEMENT} netns {names.namespace(node)}"
+        yield f"link set m{number} up master {MANAGEMENT}"
+
+
 def _link_lines(plan: Plan, names: Names, number: int, link: PlannedLink) -> Iterator[str]:
     a, b = _outer(plan, names, link.a), _outer(plan, names, link.b)
     if not link.emulated:
@@ -103,24 +123,18 @@ def _outer(plan: Plan, names: Names, end: LinkEnd) -> str:
     return f"{interface.name} netns {names.namespace(end.node)} address {interface.mac} mtu {interface.mtu}"
 
 
-def _node_lines(node: PlannedNode, *, bridge: bool) -> Iterator[str]:
+def _node_lines(node: PlannedNode) -> Iterator[str]:
     yield "link set lo up"
     yield from (f"addr add {address} dev lo" for address in node.loopback)
-    if bridge:
-        # Snooping would drop neighbour solicitations until it has seen every listener.
-        yield f"link add {BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
     for interface in node.interfaces:
-        yield from _interface_lines(interface, master=BRIDGE if bridge else "")
-    if bridge:
-        yield f"link set {BRIDGE} up"
+        yield f"link set {interface.name} up"
+        for address in interface.addresses:
+            yield f"addr add {address} dev {interface.name}" + (" nodad" if ":" in address else "")
+    if node.management:
+        yield f"link set {MANAGEMENT} up"
+        yield f"addr add {node.management} dev {MANAGEMENT}"
     # Routes on a link first: the gateways of the others have to be reachable.
     yield from (_route_line(route) for route in sorted(node.routes, key=lambda route: route.via is not None))
-
-
-def _interface_lines(interface: PlannedInterface, *, master: str) -> Iterator[str]:
-    yield f"link set {interface.name} up" + (f" master {master}" if master else "")
-    for address in interface.addresses:
-        yield f"addr add {address} dev {interface.name}" + (" nodad" if ":" in address else "")
 
 
 def _route_line(route: Route) -> str:
@@ -129,5 +143,5 @@ def _route_line(route: Route) -> str:
     return f"route add {prefix}" + (f" via {route.via}" if route.via else "") + f" dev {route.dev}"
 
 
-def _script(lines: Iterator[str]) -> str:
+def _script(lines: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in lines)

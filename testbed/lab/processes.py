@@ -93,17 +93,17 @@ class Supervisor:
         self._watcher.start()
 
     def start_planned(self, process: PlannedProcess) -> None:
-        """Start a process of the plan, with the placeholders of its command line filled in."""
-        config = self._run_dir / "config" / process.name
-        if process.config:
-            config.parent.mkdir(parents=True, exist_ok=True)
-            config.write_text(process.config)
+        """Start a process of the plan, with the placeholders of its command line and configuration filled in."""
+        config = self._run_dir / "config" / f"{process.name}.yml"
         values = {
             "{python}": sys.executable,
             "{config}": str(config),
             "{run}": str(self._run_dir),
             "{state}": str(self._ledger.directory),
         }
+        if process.config:
+            config.parent.mkdir(parents=True, exist_ok=True)
+            config.write_text(_fill(process.config, values))
         self.start(Command(process.name, process.node, tuple(_fill(word, values) for word in process.argv)))
 
     def start(self, command: Command) -> None:
@@ -232,10 +232,10 @@ class Supervisor:
             self._changed.notify_all()
 
 
-def _fill(word: str, values: dict[str, str]) -> str:
+def _fill(text: str, values: dict[str, str]) -> str:
     for placeholder, value in values.items():
-        word = word.replace(placeholder, value)
-    return word
+        text = text.replace(placeholder, value)
+    return text
 
 
 def _event(line: bytes) -> dict[str, Any] | None:

@@ -1,0 +1,187 @@
+"""A plan as a running Mininet: `lab(plan, …)` makes it, hands it over, and takes all of it down again.
+
+`BearerNet` is a Mininet whose nodes, links and switches come from a plan and are made in bulk. It keeps Mininet's
+habits: `net["ue1"].cmd(…)`, `net.start()`, `net.stop()`, and the CLI.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import mininet.clean
+from mininet.net import Mininet
+
+from testbed import netns
+from testbed.errors import HostError, RunInvalidError
+from testbed.lab import proc
+from testbed.lab.build import build
+from testbed.lab.clean import remove
+from testbed.lab.ipbatch import emulated_links
+from testbed.lab.ledger import LABS, LabRecord, Ledger, open_ledger, read_lab
+from testbed.lab.names import Names
+from testbed.lab.processes import EventHandler, Supervisor
+from testbed.links.engine import EmulatedLink
+from testbed.plan.model import LinkEnd, Plan, PlannedInterface
+from topologies.nodes import NODE_CLASSES, Cpe, CpeStarter, LabLink, LabNode, LabSwitch
+
+# Mininet's own clean-up ends processes by name and deletes every bridge of the machine: a lab removes its own.
+mininet.clean.cleanup = lambda *_args, **_kwargs: None
+
+
+class BearerNet(Mininet):  # type: ignore[misc]
+    """A Mininet built from a plan; `ledger` records what it makes before it is there."""
+
+    def __init__(self, plan: Plan, names: Names, ledger: Ledger) -> None:
+        self.plan = plan
+        self.names = names
+        self._ledger = ledger
+        super().__init__(controller=None)
+
+    @classmethod
+    def init(cls) -> None:
+        """Only check for root: Mininet's own would raise limits of the whole machine."""
+        if os.geteuid() != 0:
+            raise HostError("root", "network namespaces need root", "run it with sudo")
+
+    def build(self) -> None:
+        """Make namespaces, links, addresses and routes, and Mininet's nodes and links over them."""
+        build(self.plan, self.names, self._ledger)
+        for node in self.plan.nodes:
+            cls = NODE_CLASSES.get(node.role, LabNode)
+            add = self.addSwitch if issubclass(cls, LabSwitch) else self.addHost
+            add(node.name, cls)
+        for link in self.plan.links:
+            self.links.append(LabLink(*self._end(link.a), *self._end(link.b)))
+        self.built = True
+
+    def addHost(self, name: str, cls: type[LabNode]) -> LabNode:  # noqa: N802
+        """Add a node of the plan that has addresses or will get one."""
+        node = self._node(name, cls)
+        self.hosts.append(node)
+        return node
+
+    def addSwitch(self, name: str, cls: type[LabNode]) -> LabNode:  # noqa: N802
+        """Add a node of the plan that bridges."""
+        node = self._node(name, cls)
+        self.switches.append(node)
+        return node
+
+    def use_cpe_starter(self, starter: CpeStarter) -> None:
+        """Let `starter` join the ports of each CPE at `start`; without it they are plain bridges."""
+        for switch in self.switches:
+            if isinstance(switch, Cpe):
+                switch.starter = starter
+
+    def pingAll(self, timeout: str | None = None) -> float:  # noqa: N802
+        """Ping between all nodes that have an IPv4 address by plan; returns the percentage lost."""
+        return float(self.ping([host for host in self.hosts if host.IP()], timeout))
+
+    def stop(self) -> None:
+        """End the nodes' shells and terminals; the namespaces go with the lab."""
+        self.stopXterms()
+        nodes = [node for node in self.values() if node.shell is not None]
+        for node in nodes:
+            with suppress(ProcessLookupError):
+                os.killpg(node.shell.pid, signal.SIGHUP)
+        for node in nodes:
+            node.cleanup()
+
+    def stopXterms(self) -> None:  # noqa: N802
+        """End the terminals of this network; Mininet's own would end those of others too."""
+        for term in self.terms:
+            with suppress(ProcessLookupError):
+                os.kill(term.pid, signal.SIGKILL)
+        self.terms.clear()
+
+    def _node(self, name: str, cls: type[LabNode]) -> LabNode:
+        namespace = self.names.namespace(name)
+        node = cls(name, planned=self.plan.node(name), netns=namespace, on_shell=self._ledger.process)
+        self.nameToNode[name] = node
+        return node
+
+    def _end(self, end: LinkEnd) -> tuple[LabNode, PlannedInterface]:
+        return self[end.node], self.plan.node(end.node).interface(end.ifname)
+
+
+@dataclass(frozen=True)
+class RunningLab:
+    """A lab that is there: its Mininet is built, `net.start()` joins the CPEs, `supervisor` runs processes in it."""
+
+    names: Names
+    net: BearerNet
+    supervisor: Supervisor
+    ledger: Ledger
+    emulated: tuple[EmulatedLink, ...]
+    """What a link engine in the base namespace has to `add`; until then these links carry nothing."""
+
+    @property
+    def run_id(self) -> str:
+        """The run's short name."""
+        return self.names.run_id
+
+    @property
+    def namespaces(self) -> dict[str, str]:
+        """Node → its network namespace."""
+        return {node.name: self.names.namespace(node.name) for node in self.net.plan.nodes}
+
+
+@contextmanager
+def lab(plan: Plan, *, run_dir: Path, on_event: EventHandler, root: Path = LABS) -> Iterator[RunningLab]:
+    """Build a lab, and take all of it down however the body ends.
+
+    The calling thread is in the lab's base namespace meanwhile, so what it starts does not see the host's network.
+    Raises HostError without root and RunInvalidError where the plan cannot be built or something stayed behind.
+    """
+    BearerNet.init()
+    ledger = open_ledger(root)
+    names = Names(ledger.run_id)
+    take_down = ExitStack()
+    take_down.callback(_remove, ledger)
+    try:
+        supervisor = Supervisor(names, ledger, run_dir, on_event)
+        take_down.callback(supervisor.close)
+        net = BearerNet(plan, names, ledger)
+        take_down.callback(net.stop)
+        net.build()
+        with netns.entered(names.base):
+            yield RunningLab(names, net, supervisor, ledger, emulated_links(plan))
+    finally:
+        with _uninterrupted():
+            take_down.close()
+
+
+def assert_nothing_left(lab: LabRecord) -> None:
+    """RunInvalidError naming the namespaces, processes and paths of a lab that are still there."""
+    left = [f"namespace {name}" for name in lab.namespaces if netns.exists(name)]
+    left += [f"process {process.pid}" for process in lab.processes if proc.alive(process)]
+    left += [f"path {path}" for path in (*lab.paths, lab.directory) if path.exists()]
+    if left:
+        raise RunInvalidError(f"lab {lab.run_id} left behind: {', '.join(left)}")
+
+
+def _remove(ledger: Ledger) -> None:
+    record = read_lab(ledger.directory)
+    ledger.close()
+    removed = remove(record)
+    assert_nothing_left(replace(record, processes=(*record.processes, *removed.processes)))
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ignore SIGINT and SIGTERM in the body: taking down is quick, and a second Ctrl-C would leave half of it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
