@@ -1,0 +1,148 @@
+"""`python -m traffic.http_probe`: HTTP requests, one at a time, each on a new TCP connection and a line of a file.
+
+A request that fails or takes too long is a sample with an error, and the next one follows in its slot; slots that pass
+meanwhile are left out. Runs until SIGTERM, which also ends a request that is under way, unrecorded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import math
+import signal
+import time
+from dataclasses import dataclass, replace
+from http.client import HTTPConnection, HTTPException, HTTPResponse
+from pathlib import Path
+from types import FrameType
+from typing import Never, TextIO
+from urllib.parse import urlsplit
+
+from traffic.process import STOP_SIGNALS, above_zero, emit
+from traffic.samples import HttpSample, http_line
+
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to and what for; `address` is a literal, so that no resolver is timed along."""
+
+    address: str
+    port: int
+    path: str
+
+    @classmethod
+    def parse(cls, url: str) -> Target:
+        """From `http://203.0.113.10/?bytes=1000`; made to be an argparse `type`."""
+        try:
+            parts = urlsplit(url)
+            address = str(ipaddress.ip_address(parts.hostname or ""))
+            port = parts.port or 80
+        except ValueError:
+            parts, address, port = urlsplit(""), "", 0
+        if parts.scheme != "http":
+            raise argparse.ArgumentTypeError(
+                f'got "{url}"; want http:// and an IP address, such as http://203.0.113.10/'
+            )
+        return cls(address, port, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
+
+
+class _Stopped(BaseException):
+    """A stop signal came."""
+
+
+class _Stopwatch:
+    """Times one request and bounds it."""
+
+    def __init__(self, timeout: float) -> None:
+        self._begun = time.perf_counter()
+        self._timeout = timeout
+
+    def elapsed_ms(self) -> float:
+        return round((time.perf_counter() - self._begun) * 1000, 4)
+
+    def left(self) -> float:
+        """Seconds left, for a socket to wait at most; raises TimeoutError where there are none."""
+        left = self._timeout - (time.perf_counter() - self._begun)
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+
+def fetch(target: Target, seq: int, timeout: float) -> HttpSample:
+    """Request `target` once and time it; `timeout` seconds bound the whole of it."""
+    sample = HttpSample(seq, round(time.time(), 7))
+    watch = _Stopwatch(timeout)
+    connection = HTTPConnection(target.address, target.port, timeout=timeout)
+    try:
+        connection.connect()
+        sample = replace(sample, connect_ms=watch.elapsed_ms())
+        transport = connection.sock  # the response takes it over from the connection
+        transport.settimeout(watch.left())
+        connection.request("GET", target.path, headers={"Connection": "close"})
+        with connection.getresponse() as response:
+            sample = replace(sample, ttfb_ms=watch.elapsed_ms(), served_by=response.getheader("X-Served-By"))
+            while chunk := response.read1(_CHUNK):
+                sample = replace(sample, bytes=sample.bytes + len(chunk))
+                transport.settimeout(watch.left())
+            return replace(sample, total_ms=watch.elapsed_ms(), error=_complaint(response))
+    except (OSError, HTTPException) as failure:
+        return replace(sample, error=_reason(failure))
+    finally:
+        connection.close()
+
+
+def probe(target: Target, samples: TextIO, *, interval: float, timeout: float) -> Never:
+    """Request every `interval` seconds until an exception, such as a stop signal's, ends it."""
+    start = time.monotonic()
+    seq = 0
+    while True:
+        samples.write(http_line(fetch(target, seq, timeout)))
+        seq += 1
+        slot = math.floor((time.monotonic() - start) / interval) + 1
+        time.sleep(max(0.0, start + slot * interval - time.monotonic()))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Probe until SIGTERM."""
+    arguments = _parser().parse_args(argv)
+    try:
+        for number in STOP_SIGNALS:
+            signal.signal(number, _stop)
+        with arguments.samples.open("w", buffering=1) as samples:
+            emit("ready", name=arguments.name)
+            probe(arguments.url, samples, interval=arguments.interval, timeout=arguments.timeout)
+    except _Stopped:
+        emit("stopped", name=arguments.name)
+
+
+def _stop(_number: int, _frame: FrameType | None) -> Never:
+    raise _Stopped
+
+
+def _complaint(response: HTTPResponse) -> str | None:
+    if response.length:
+        return "body cut short"
+    return None if response.status == 200 else f"status {response.status}"
+
+
+def _reason(failure: Exception) -> str:
+    """A few words that group well in a report: `timed out`, `Connection refused`, …"""
+    if isinstance(failure, TimeoutError):
+        return "timed out"
+    return getattr(failure, "strerror", None) or str(failure) or type(failure).__name__
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m traffic.http_probe", description="Time HTTP requests.")
+    parser.add_argument("--name", required=True, help="name of the measurement, repeated in the events")
+    parser.add_argument("--url", required=True, type=Target.parse, help="http:// and an IP address")
+    parser.add_argument("--samples", required=True, type=Path, metavar="FILE", help="JSON lines, one per request")
+    parser.add_argument("--interval", type=above_zero, default=0.5, help="seconds between requests (default: 0.5)")
+    parser.add_argument("--timeout", type=above_zero, default=2.0, help="seconds for a whole request (default: 2)")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What the `python -m traffic.…` processes share: events on standard output, signals that end them, arguments."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import json
+import signal
+import time
+from dataclasses import dataclass
+
+STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
+"""Either one ends a process of this package cleanly."""
+
+
+def emit(event: str, **fields: object) -> None:
+    """Write one event as a JSON line to standard output."""
+    print(json.dumps({"event": event, "t": time.time(), **fields}), flush=True)
+
+
+def hold_stop_signals() -> None:
+    """Keep the stop signals pending from here on, for `sleep_unless_stopped` and `signal.sigwait` to take."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+
+
+def sleep_unless_stopped(seconds: float) -> bool:
+    """Sleep, or return True at once if a stop signal comes or is pending. One system call; wakes some 60 µs late."""
+    return signal.sigtimedwait(STOP_SIGNALS, max(0.0, seconds)) is not None
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An IP address and a port."""
+
+    address: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Endpoint:
+        """From `203.0.113.10:862` or `[2001:db8::1]:862`; made to be an argparse `type`."""
+        host, _, port = text.rpartition(":")
+        try:
+            address = ipaddress.ip_address(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
+            number = int(port)
+        except ValueError:
+            number = -1
+        if not 0 < number < 65536 or (address.version == 6) != host.startswith("["):
+            raise argparse.ArgumentTypeError(f'got "{text}"; want ADDRESS:PORT, such as 203.0.113.10:862')
+        return cls(str(address), number)
+
+    @property
+    def is_ipv6(self) -> bool:
+        """True for an IPv6 address."""
+        return ":" in self.address
+
+    def __str__(self) -> str:
+        return f"[{self.address}]:{self.port}" if self.is_ipv6 else f"{self.address}:{self.port}"
+
+
+def above_zero(text: str) -> float:
+    """A finite number above zero; made to be an argparse `type`."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f'got "{text}"; want a number above zero')
+    return number
