@@ -124,6 +124,9 @@ _SEND_END_MARKER = 0x02
 
 
 def _structure(element: Any, to_parts: Callable[[Any], Any], from_parts: Callable[[Any], Any]) -> Leaf:
+    # Parts that the flags switch off are not shown as zeros, which pycrate leaves to each class.
+    element = type(element.__name__, (element,), {"ENV_SEL_TRANS": False})
+
     def encode_structure(value: Any) -> bytes:
         octets: bytes = element(val=to_parts(value)).to_bytes()
         return octets
