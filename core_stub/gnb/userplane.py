@@ -1,0 +1,125 @@
+"""The gNB's packets: Ethernet frames of the UEs on one side, GTP-U on the other, a thread of Python between."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from core_stub.datapath import LARGEST, RECEIVE_BUFFER, SO_RCVBUFFORCE, GtpuSocket, PacketLoop
+from core_stub.gnb.config import Ue
+from core_stub.gtpu import Encapsulator, GPdu, Tunnel
+
+_ETH_P_IP = 0x0800
+_ETHERNET_HEADER = 14
+_IPV4 = Path("/proc/sys/net/ipv4")
+
+
+@dataclass
+class Traffic:
+    """Packets carried for a UE since the start."""
+
+    uplink: int = 0
+    downlink: int = 0
+
+
+class _Radio:
+    """A UE's interface; `uplink` is the encapsulation and the peer while the UE has a session."""
+
+    def __init__(self, ue: Ue) -> None:
+        self.traffic = Traffic()
+        self.uplink: tuple[Encapsulator, str] | None = None
+        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+        try:
+            self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
+            self.socket.bind((ue.interface, _ETH_P_IP))
+        except OSError as error:
+            self.socket.close()
+            raise OSError(error.errno, error.strerror, ue.interface) from error
+        own_mac = self.socket.getsockname()[4]
+        self.header = bytes.fromhex(ue.mac.replace(":", "")) + own_mac + _ETH_P_IP.to_bytes(2)
+
+
+class GnbUserPlane:
+    """Makes its sockets and thread when constructed; OSError where the kernel refuses one of them."""
+
+    def __init__(self, gtpu_address: IPv4Address, ues: Iterable[Ue]) -> None:
+        self._radios: dict[str, _Radio] = {}
+        self._by_teid: dict[int, _Radio] = {}
+        self._loop = PacketLoop("gnb-user-plane")
+        self._gtpu = GtpuSocket(gtpu_address, self._loop, self._from_tunnel)
+        try:
+            for ue in ues:
+                self._radios[ue.name] = _Radio(ue)
+            _keep_the_kernel_out(ue.interface for ue in ues)
+        except BaseException:
+            self._close_sockets()
+            raise
+        for radio in self._radios.values():
+            self._loop.add(radio.socket.fileno(), lambda radio=radio: self._from_ue(radio))  # type: ignore[misc]
+        self._loop.start()
+
+    @property
+    def faults(self) -> Mapping[str, int]:
+        """Packets that could not be carried, by reason, and rare signalling."""
+        return dict(self._loop.faults)
+
+    def traffic(self, ue: str) -> Traffic:
+        """What was carried for `ue`."""
+        return self._radios[ue].traffic
+
+    def set_uplink(self, ue: str, tunnel: Tunnel) -> None:
+        """From its next packet on, send what comes from `ue` into `tunnel`."""
+        self._radios[ue].uplink = (Encapsulator(tunnel.teid, tunnel.qfi, tunnel.pdu_type), str(tunnel.peer))
+
+    def set_downlink(self, teid: int, ue: str) -> None:
+        """Hand what comes for `teid` to `ue`."""
+        self._by_teid[teid] = self._radios[ue]
+
+    def disconnect(self, ue: str, teid: int) -> None:
+        """Carry nothing for `ue` any more."""
+        self._radios[ue].uplink = None
+        self._by_teid.pop(teid, None)
+
+    def close(self) -> None:
+        """Stop the thread; the sockets go."""
+        self._loop.stop()
+        self._close_sockets()
+
+    def _close_sockets(self) -> None:
+        self._gtpu.close()
+        for radio in self._radios.values():
+            radio.socket.close()
+
+    def _from_ue(self, radio: _Radio) -> None:
+        frame = radio.socket.recv(LARGEST)
+        uplink = radio.uplink
+        if uplink is None:
+            self._loop.faults["no PDU session"] += 1
+            return
+        encapsulate, peer = uplink
+        radio.traffic.uplink += 1
+        self._gtpu.send(encapsulate(frame[_ETHERNET_HEADER:]), peer)
+
+    def _from_tunnel(self, g_pdu: GPdu) -> bool:
+        radio = self._by_teid.get(g_pdu.teid)
+        if radio is None:
+            return False
+        radio.traffic.downlink += 1
+        try:
+            radio.socket.send(radio.header + g_pdu.payload)
+        except OSError as error:
+            self._loop.count_error("radio", error)
+        return True
+
+
+def _keep_the_kernel_out(interfaces: Iterable[str]) -> None:
+    """A gNB is no router: the kernel must neither forward what UEs send nor answer it.
+
+    Strict reverse path filtering drops packets of UEs to the gNB's own addresses, since no route leads back to them.
+    """
+    (_IPV4 / "ip_forward").write_text("0")
+    for interface in interfaces:
+        (_IPV4 / "conf" / interface / "rp_filter").write_text("1")

@@ -1,0 +1,75 @@
+"""What every network function's process does: read its file, say what happens as JSON lines, end cleanly on SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+
+from testbed.errors import BearerlabError
+
+
+def emit(event: str, **fields: object) -> None:
+    """Write one event line to standard output; values that JSON has not become text."""
+    sys.stdout.write(json.dumps({"event": event, "t": time.time(), **fields}, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def run(prog: str, serve: Callable[[Path], Coroutine[None, None, None]]) -> int:
+    """The exit code of `serve(config file)`, which ends by `stopped()`; what is fatal becomes one message."""
+    parser = argparse.ArgumentParser(prog=prog)
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="YAML configuration file")
+    arguments = parser.parse_args()
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=f"%(asctime)s {prog} %(levelname)s %(message)s")
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    try:
+        asyncio.run(serve(arguments.config))
+    except BearerlabError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except OSError as error:
+        print(f"{prog}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def stop_event() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set."""
+    event = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, event.set)
+    return event
+
+
+@asynccontextmanager
+async def http_on_socket(app: web.Application, path: Path) -> AsyncIterator[None]:
+    """Serve `app` on the Unix socket at `path`, which goes away afterwards."""
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.UnixSite(runner, str(path)).start()
+        yield
+    finally:
+        await runner.cleanup()
+        path.unlink(missing_ok=True)
+
+
+@asynccontextmanager
+async def http_on_tcp(app: web.Application, address: str, port: int) -> AsyncIterator[None]:
+    """Serve `app` at `address` and `port`."""
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, address, port).start()
+        yield
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,79 @@
+"""The UPF's YAML file: keys as in Open5GS's upf.yaml; `management` is ours."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from itertools import combinations
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, field_validator
+
+from core_stub.config import Section
+
+InterfaceName = Annotated[str, Field(min_length=1, max_length=15, pattern=r"^[^\s/:]+$")]
+"""What Linux takes as the name of an interface."""
+
+
+class PfcpServer(Section):
+    """Where N4 listens; the address is the Node ID too."""
+
+    address: IPv4Address
+    port: Annotated[int, Field(ge=1, le=65535)] = 8805
+
+
+class Pfcp(Section):
+    """N4."""
+
+    server: tuple[PfcpServer]
+
+
+class GtpuServer(Section):
+    """Where N3 and N9 end; the port is 2152."""
+
+    address: IPv4Address
+
+
+class Gtpu(Section):
+    """N3 and N9."""
+
+    server: tuple[GtpuServer]
+
+
+class SessionPool(Section):
+    """UE addresses that are routed to N6's device."""
+
+    subnet: IPv4Network
+    dnn: str
+    dev: InterfaceName = "n6"
+
+
+class Management(Section):
+    """The Unix socket of the management API."""
+
+    socket: Path
+
+
+class UpfConfig(Section):
+    """The section `upf`."""
+
+    pfcp: Pfcp
+    gtpu: Gtpu
+    session: Annotated[tuple[SessionPool, ...], Field(min_length=1)]
+    management: Management
+
+    @field_validator("session")
+    @classmethod
+    def _one_device_and_no_overlap(cls, pools: tuple[SessionPool, ...]) -> tuple[SessionPool, ...]:
+        if len({pool.dev for pool in pools}) > 1:
+            raise ValueError("want the same dev for every subnet")
+        for one, other in combinations(pools, 2):
+            if one.subnet.overlaps(other.subnet):
+                raise ValueError(f"want subnets that do not overlap, as {one.subnet} and {other.subnet} do")
+        return pools
+
+
+class UpfFile(Section):
+    """The whole file."""
+
+    upf: UpfConfig
