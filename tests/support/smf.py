@@ -1,0 +1,254 @@
+"""A small world for the SMF: UPFs that keep rules, a gNB, a clock that does not wait, and faults at will.
+
+Nothing moves packets here; instead `uplink_path` and `downlink_path` walk the rules the way a packet would, so that a
+test can say at any moment whether one would arrive.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from core_stub.errors import PfcpTimeoutError
+from core_stub.pfcp.ies import (
+    ApplyAction,
+    Cause,
+    CreatedPdr,
+    CreateFar,
+    CreatePdr,
+    FSeid,
+    FTeid,
+    Interface,
+    NodeId,
+)
+from core_stub.pfcp.messages import (
+    Response,
+    SessionDeletionRequest,
+    SessionDeletionResponse,
+    SessionEstablishmentRequest,
+    SessionEstablishmentResponse,
+    SessionModificationRequest,
+    SessionModificationResponse,
+    SessionRequest,
+)
+from core_stub.smf.config import SmfConfig, load
+from core_stub.smf.run import NotAssociatedError, RanError
+from core_stub.smf.session import PduSession
+
+GNB = FTeid(0x77, IPv4Address("10.1.0.7"))
+ADDRESSES = {"upf-cloud": IPv4Address("10.1.0.9"), "upf-edge": IPv4Address("10.1.0.5")}
+MEC_FLOW = "permit out ip from 203.0.113.10/32 to assigned"
+
+
+def smf_yaml() -> dict[str, Any]:
+    """A configuration with a PSA in the cloud and a UPF at the edge."""
+    return {
+        "smf": {
+            "pfcp": {
+                "server": [{"address": "10.1.0.2"}],
+                "client": {
+                    "upf": [
+                        {
+                            "name": "upf-cloud",
+                            "address": "10.1.0.9",
+                            "dnn": ["internet"],
+                            "role": "psa",
+                            "dnai": "cloud",
+                        },
+                        {"name": "upf-edge", "address": "10.1.0.5", "dnai": "edge"},
+                    ]
+                },
+            },
+            "sbi": {"server": [{"address": "10.1.0.2", "port": 7777}]},
+            "session": [{"subnet": "10.45.0.0/29", "dnn": "internet", "sst": 1, "qfi": 1}],
+            "management": {"socket": "/run/smf.sock"},
+        }
+    }
+
+
+def smf_config(tmp_path: Path) -> SmfConfig:
+    """`smf_yaml()`, loaded."""
+    path = tmp_path / "smf.yaml"
+    path.write_text(yaml.safe_dump(smf_yaml()))
+    return load(path)
+
+
+@dataclass
+class FakeSession:
+    """What a UPF keeps of a PFCP session."""
+
+    pdrs: dict[int, CreatePdr] = field(default_factory=dict)
+    fars: dict[int, CreateFar] = field(default_factory=dict)
+    f_teids: dict[int, FTeid] = field(default_factory=dict)
+
+
+@dataclass
+class World:
+    """UPFs and a gNB. `calls` are all operations in order: (whom, what); `fault` names the one that fails, and how."""
+
+    calls: list[tuple[str, object]] = field(default_factory=list)
+    fault: tuple[int, str] | None = None
+    associated: set[str] = field(default_factory=lambda: set(ADDRESSES))
+    upfs: dict[str, dict[int, FakeSession]] = field(default_factory=lambda: {name: {} for name in ADDRESSES})
+    gnb_n3: FTeid | None = None
+    after_each: Callable[[], None] = lambda: None
+    _numbers: count[int] = field(default_factory=lambda: count(100))
+
+    # -- the ports ----------------------------------------------------------------------------------------------------
+
+    async def request(self, upf: str, message: SessionRequest) -> Response:
+        """The port N4."""
+        await asyncio.sleep(0)  # others get their turn, as with a real UPF
+        if upf not in self.associated:
+            raise NotAssociatedError(upf)
+        fault = self._called(upf, message)
+        if fault == "rejected":
+            return _rejection(message)
+        if fault == "request lost":
+            raise PfcpTimeoutError(f"{upf} does not answer")
+        response = self._apply(upf, message)
+        self.after_each()
+        if fault == "answer lost":
+            raise PfcpTimeoutError(f"{upf} does not answer")
+        return response
+
+    async def switch_n3(self, session: PduSession, f_teid: FTeid) -> None:
+        """The port Ran."""
+        await asyncio.sleep(0)
+        fault = self._called("gnb", f_teid)
+        if fault in ("rejected", "request lost"):
+            raise RanError(f"gnb: {fault}")
+        self.gnb_n3 = f_teid
+        self.after_each()
+        if fault == "answer lost":
+            raise RanError("gnb: answer lost")
+
+    async def sleep(self, seconds: float) -> None:
+        """A sleep that takes no time and is noted."""
+        self.calls.append(("sleep", seconds))
+        self.after_each()
+
+    # -- what a packet would do ---------------------------------------------------------------------------------------
+
+    def uplink_path(self) -> list[str]:
+        """The UPFs that an uplink packet passes which no SDF filter takes, to N6 at the last; [] if it is lost."""
+        f_teid, path = self.gnb_n3, []
+        while f_teid is not None:
+            hop = self._receiver(f_teid)
+            if hop is None:
+                return []
+            path.append(hop[0])
+            far = hop[1].fars[max(hop[2], key=lambda pdr: pdr.precedence).far_id or 0]
+            f_teid = _tunnel_of(far)
+        return path
+
+    def downlink_path(self, psa: str = "upf-cloud") -> list[str]:
+        """The nodes that a downlink packet from N6 at `psa` passes; [] if it is lost or buffered."""
+        path, session = [psa], next(iter(self.upfs[psa].values()))
+        far = session.fars[session.pdrs[1].far_id or 0]
+        while ApplyAction.FORW in far.apply_action and (f_teid := _tunnel_of(far)) is not None:
+            if f_teid == GNB:
+                return [*path, "gnb"]
+            hop = self._receiver(f_teid)
+            if hop is None:
+                return []
+            path.append(hop[0])
+            far = hop[1].fars[hop[2][0].far_id or 0]
+        return []
+
+    def snapshot(self) -> object:
+        """Everything that a rollback has to restore."""
+        return copy.deepcopy((self.upfs, self.gnb_n3))
+
+    def _receiver(self, f_teid: FTeid) -> tuple[str, FakeSession, list[CreatePdr]] | None:
+        for upf, sessions in self.upfs.items():
+            for session in sessions.values():
+                pdrs = [session.pdrs[pdr_id] for pdr_id, chosen in session.f_teids.items() if chosen == f_teid]
+                if pdrs:
+                    return upf, session, pdrs
+        return None
+
+    # -- how a UPF takes messages -------------------------------------------------------------------------------------
+
+    def _called(self, whom: str, what: object) -> str:
+        made = sum(1 for called, _ in self.calls if called != "sleep")
+        self.calls.append((whom, what))
+        return self.fault[1] if self.fault and self.fault[0] == made else ""
+
+    def _apply(self, upf: str, message: SessionRequest) -> Response:
+        sessions = self.upfs[upf]
+        match message:
+            case SessionEstablishmentRequest():
+                up_seid = next(self._numbers)
+                sessions[up_seid] = FakeSession(fars={far.far_id: far for far in message.create_fars})
+                return SessionEstablishmentResponse(
+                    message.cp_f_seid.seid,
+                    NodeId(ADDRESSES[upf]),
+                    Cause.REQUEST_ACCEPTED,
+                    up_f_seid=FSeid(up_seid, ADDRESSES[upf]),
+                    created_pdrs=self._create(upf, sessions[up_seid], message.create_pdrs),
+                )
+            case SessionModificationRequest(seid=seid) if seid in sessions:
+                return self._modify(upf, sessions[seid], message)
+            case SessionDeletionRequest(seid=seid) if seid in sessions:
+                del sessions[seid]
+                return SessionDeletionResponse(0, Cause.REQUEST_ACCEPTED)
+        return _rejection(message, Cause.SESSION_CONTEXT_NOT_FOUND)
+
+    def _modify(self, upf: str, session: FakeSession, message: SessionModificationRequest) -> Response:
+        if not set(message.remove_pdrs) <= set(session.pdrs):
+            return _rejection(message, Cause.RULE_CREATION_MODIFICATION_FAILURE)
+        if {pdr.pdr_id for pdr in message.create_pdrs} & set(session.pdrs):
+            return _rejection(message, Cause.RULE_CREATION_MODIFICATION_FAILURE)
+        for pdr_id in message.remove_pdrs:
+            session.pdrs.pop(pdr_id)
+            session.f_teids.pop(pdr_id, None)
+        for far in message.update_fars:
+            assert far.apply_action is not None
+            session.fars[far.far_id] = CreateFar(far.far_id, far.apply_action, far.forwarding)
+        created = self._create(upf, session, message.create_pdrs)
+        return SessionModificationResponse(0, Cause.REQUEST_ACCEPTED, created_pdrs=created)
+
+    def _create(self, upf: str, session: FakeSession, pdrs: tuple[CreatePdr, ...]) -> tuple[CreatedPdr, ...]:
+        shared: dict[int | None, FTeid] = {
+            known.pdi.f_teid.choose_id: session.f_teids[known.pdr_id]
+            for known in session.pdrs.values()
+            if known.pdi.f_teid and known.pdi.f_teid.choose_id is not None
+        }
+        created = []
+        for pdr in pdrs:
+            session.pdrs[pdr.pdr_id] = pdr
+            if wanted := pdr.pdi.f_teid:
+                f_teid = shared.get(wanted.choose_id) or FTeid(next(self._numbers), ADDRESSES[upf])
+                if wanted.choose_id is not None:
+                    shared[wanted.choose_id] = f_teid
+                session.f_teids[pdr.pdr_id] = f_teid
+                created.append(CreatedPdr(pdr.pdr_id, f_teid))
+        return tuple(created)
+
+
+def _tunnel_of(far: CreateFar) -> FTeid | None:
+    header = far.forwarding.outer_header_creation if far.forwarding else None
+    if header is None:
+        return None
+    assert far.forwarding is not None
+    assert far.forwarding.destination_interface in (Interface.ACCESS, Interface.CORE)
+    return FTeid(header.teid or 0, header.ipv4)
+
+
+def _rejection(message: SessionRequest, cause: Cause = Cause.NO_RESOURCES_AVAILABLE) -> Response:
+    match message:
+        case SessionEstablishmentRequest():
+            return SessionEstablishmentResponse(message.cp_f_seid.seid, NodeId("upf"), cause)
+        case SessionModificationRequest():
+            return SessionModificationResponse(0, cause)
+        case _:
+            return SessionDeletionResponse(0, cause)

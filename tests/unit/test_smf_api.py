@@ -1,0 +1,290 @@
+"""The SMF behind its APIs: sessions, refusals as problem details, one procedure at a time, events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from core_stub.pfcp.ies import Cause, ReportType
+from core_stub.pfcp.messages import SessionReportRequest
+from core_stub.smf import api
+from core_stub.smf.n4 import PfcpN4
+from core_stub.smf.service import Smf
+from core_stub.smf.session import TRANSITIONS, Operation, State
+from tests.support.smf import MEC_FLOW, World, smf_config
+
+SM_CONTEXTS = "/nsmf-pdusession/v1/sm-contexts"
+N3 = {"n3": {"teid": 0x77, "ipv4": "10.1.0.7"}}
+INSERT = {"supi": "ue1", "upf": "upf-edge", "sdf": [MEC_FLOW]}
+
+
+def body(**changes: object) -> dict[str, object]:
+    """What a gNB posts to have a session."""
+    return {
+        "supi": "ue1",
+        "dnn": "internet",
+        "snssai": {"sst": 1},
+        "pduSessionId": 1,
+        "gnb": "http://10.1.0.7:7778",
+    } | changes
+
+
+@dataclass
+class Rig:
+    """The SMF in a `World`, and clients of both of its APIs."""
+
+    world: World
+    smf: Smf
+    events: list[dict[str, Any]]
+    sbi: Any
+    management: Any
+
+    async def post(self, path: str, data: object) -> tuple[int, Any]:
+        client = self.management if path == "/ulcl" else self.sbi
+        async with client.post(path, json=data) as response:
+            return response.status, await response.json() if response.content_length else None
+
+    async def active(self, **changes: object) -> dict[str, Any]:
+        """An active session."""
+        _, context = await self.post(SM_CONTEXTS, body(**changes))
+        assert (await self.post(f"{SM_CONTEXTS}/{context['smContextRef']}/modify", N3))[0] == 200
+        return dict(context)
+
+
+Scenario = Callable[[Rig], Awaitable[None]]
+Run = Callable[[Scenario], None]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs a coroutine on a rig."""
+
+    @asynccontextmanager
+    async def rig() -> AsyncIterator[Rig]:
+        world, events = World(), []
+
+        def emit(event: str, **fields: object) -> None:
+            events.append({"event": event, **fields})
+
+        config = smf_config(tmp_path)
+        smf = Smf(config, world, world, emit, sleep=world.sleep)
+        n4 = PfcpN4(config.pfcp, emit)
+        async with (
+            TestClient(TestServer(api.sbi(smf))) as sbi,
+            TestClient(TestServer(api.management(smf, n4))) as management,
+        ):
+            yield Rig(world, smf, events, sbi, management)
+
+    async def on_rig(scenario: Scenario) -> None:
+        async with rig() as made:
+            await scenario(made)
+
+    return lambda scenario: asyncio.run(on_rig(scenario))
+
+
+def test_a_session_from_creation_to_release(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        status, context = await rig.post(SM_CONTEXTS, body())
+        assert status == 201
+        assert context == {
+            "smContextRef": "1",
+            "ueIpv4Address": "10.45.0.2",
+            "qfi": 1,
+            "n3": {"teid": context["n3"]["teid"], "ipv4": "10.1.0.9"},
+        }
+        assert await rig.post(f"{SM_CONTEXTS}/1/modify", N3) == (200, {})
+        assert rig.world.downlink_path() == ["upf-cloud", "gnb"]
+        assert await rig.post(f"{SM_CONTEXTS}/1/release", {}) == (204, None)
+        assert (await rig.post(f"{SM_CONTEXTS}/1/release", {}))[1]["cause"] == "CONTEXT_NOT_FOUND"
+        kinds = [event["event"] for event in rig.events if event["event"] != "step"]
+        assert kinds == ["session_established", "session_activated", "session_released"]
+        # The address is free again.
+        assert (await rig.post(SM_CONTEXTS, body()))[1]["ueIpv4Address"] == "10.45.0.2"
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "cause", "detail"),
+    [
+        ({"dnn": "ims"}, 403, "DNN_NOT_SUPPORTED", 'DNN "ims"; want one of internet'),
+        ({"snssai": {"sst": 2}}, 403, "SNSSAI_DENIED", "S-NSSAI (2, None); DNN internet is in (1, None)"),
+        ({"gnb": "10.1.0.7"}, 400, "MANDATORY_IE_INCORRECT", "gnb: String should match pattern '^https?://'"),
+        ({"supi": "ue0"}, 409, "SESSION_EXISTS", "ue0 has a PDU session 1; release it first"),
+    ],
+)
+def test_a_session_that_cannot_be(run: Run, changes: dict[str, object], status: int, cause: str, detail: str) -> None:
+    async def scenario(rig: Rig) -> None:
+        await rig.post(SM_CONTEXTS, body(supi="ue0"))
+        async with rig.sbi.post(SM_CONTEXTS, json=body(**changes)) as response:
+            assert response.content_type == "application/problem+json"
+            problem = await response.json()
+        assert problem == {"status": status, "title": problem["title"], "detail": detail, "cause": cause}
+        assert response.status == status
+        assert len(rig.smf.sessions) == 1
+
+    run(scenario)
+
+
+def test_all_problems_of_a_body_at_once(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        _, problem = await rig.post(f"{SM_CONTEXTS}/1/modify", {"n3": {"teid": 0, "ipv4": "x"}, "n4": 1})
+        assert [part.partition(":")[0] for part in problem["detail"].split("; ")] == ["n3.teid", "n3.ipv4", "n4"]
+
+    run(scenario)
+
+
+def test_an_exhausted_pool(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        for number in range(5):
+            assert (await rig.post(SM_CONTEXTS, body(supi=f"ue{number}")))[0] == 201
+        status, problem = await rig.post(SM_CONTEXTS, body(supi="ue9"))
+        assert (status, problem["cause"]) == (500, "INSUFFICIENT_RESOURCES")
+        assert problem["detail"] == "all 5 addresses of 10.45.0.0/29 are in use"
+
+    run(scenario)
+
+
+def test_no_sessions_before_the_psa_is_associated(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        rig.world.associated.clear()
+        status, problem = await rig.post(SM_CONTEXTS, body())
+        assert (status, problem["cause"]) == (503, "UPF_NOT_RESPONDING")
+        assert "upf-cloud is not associated" in problem["detail"]
+        rig.world.associated.add("upf-cloud")
+        status, context = await rig.post(SM_CONTEXTS, body())
+        assert (status, context["ueIpv4Address"]) == (201, "10.45.0.2")
+
+    run(scenario)
+
+
+def test_local_breakout_over_the_management_api(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        await rig.active()
+        status, answer = await rig.post("/ulcl", INSERT)
+        assert (status, answer["supi"], answer["upf"]) == (200, "ue1", "upf-edge")
+        assert [step["step"] for step in answer["steps"]][-2:] == ["guard", "close_n3_uplink"]
+        assert rig.world.uplink_path() == ["upf-edge", "upf-cloud"]
+        async with rig.management.get("/sessions") as response:
+            (session,) = await response.json()
+        assert (session["state"], session["ulcl"]["upf"]) == ("local-breakout", "upf-edge")
+        assert ("sleep", 0.2) in rig.world.calls
+        async with rig.management.delete("/ulcl/ue1") as response:
+            answer = await response.json()
+        assert (answer["supi"], answer["upf"]) == ("ue1", "upf-edge")
+        assert [step["step"] for step in answer["steps"]][-1] == "close_n9_uplink"
+        reported = [event["step"] for event in rig.events if event.get("procedure") == "ulcl_removal"]
+        assert reported == [step["step"] for step in answer["steps"]]
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "detail"),
+    [
+        ({"supi": "ue2"}, 404, "ue2 has no PDU session"),
+        ({"upf": "upf-moon"}, 404, '"upf-moon"; want one of upf-cloud, upf-edge'),
+        ({"upf": "upf-cloud"}, 409, "upf-cloud is the PSA of this session; want another UPF"),
+        ({"supi": "ue3"}, 409, "cannot insert a UL CL: session 2 is inactive"),
+    ],
+)
+def test_an_insertion_that_cannot_be(run: Run, changes: dict[str, object], status: int, detail: str) -> None:
+    async def scenario(rig: Rig) -> None:
+        await rig.active()
+        await rig.post(SM_CONTEXTS, body(supi="ue3"))
+        got, problem = await rig.post("/ulcl", INSERT | changes)
+        assert (got, problem["detail"]) == (status, detail)
+
+    run(scenario)
+
+
+def test_a_flow_description_that_is_none(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        status, problem = await rig.post("/ulcl", INSERT | {"sdf": ["deny in ip from any to any"]})
+        assert (status, problem["cause"]) == (400, "MANDATORY_IE_INCORRECT")
+        assert problem["detail"].startswith("sdf.0: ")
+
+    run(scenario)
+
+
+def test_a_failed_insertion_is_told_with_its_step_and_the_session_lives_on(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        await rig.active()
+        rig.world.fault = (3, "rejected")
+        status, problem = await rig.post("/ulcl", INSERT)
+        assert (status, problem["step"]) == (500, "establish_ulcl")
+        assert "cause 75" in problem["detail"]
+        assert rig.events[-1]["event"] == "procedure_failed"
+        rig.world.fault = None
+        assert (await rig.post("/ulcl", INSERT))[0] == 200
+
+    run(scenario)
+
+
+def test_one_procedure_at_a_time_on_a_session(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        await rig.active()
+        answers = await asyncio.gather(rig.post("/ulcl", INSERT), rig.post("/ulcl", INSERT))
+        assert sorted(status for status, _ in answers) == [200, 409]
+        assert max(answers, key=lambda answer: answer[0])[1]["detail"] == (
+            "cannot insert a UL CL: session 1 is local-breakout"
+        )
+        assert len(rig.world.upfs["upf-edge"]) == 1
+
+    run(scenario)
+
+
+def test_the_same_session_asked_for_twice_at_once(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        answers = await asyncio.gather(*(rig.post(SM_CONTEXTS, body()) for _ in range(2)))
+        assert sorted(status for status, _ in answers) == [201, 409]
+
+    run(scenario)
+
+
+def test_a_session_report_is_acknowledged_if_the_session_is_known(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        await rig.active()
+        (session,) = rig.smf.sessions
+        answer = rig.smf.on_session_report(SessionReportRequest(session.psa.cp_seid, ReportType.DLDR))
+        assert (answer.seid, answer.cause) == (session.psa.up_seid, Cause.REQUEST_ACCEPTED)
+        assert rig.events[-1] == {
+            "event": "session_report",
+            "supi": "ue1",
+            "ref": "1",
+            "upf": "upf-cloud",
+            "report": ["DLDR"],
+        }
+        unknown = rig.smf.on_session_report(SessionReportRequest(99, ReportType.DLDR))
+        assert (unknown.seid, unknown.cause) == (0, Cause.SESSION_CONTEXT_NOT_FOUND)
+
+    run(scenario)
+
+
+def test_an_unknown_path_is_a_problem_too(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        status, problem = await rig.post("/nsmf-pdusession/v2", {})
+        assert (status, problem["title"]) == (404, "Not Found")
+
+    run(scenario)
+
+
+def test_the_table_of_states() -> None:
+    """What is not listed is refused; nothing is allowed on a released session."""
+    assert {operation for state, operation in TRANSITIONS if state is State.INACTIVE} == {
+        Operation.ACTIVATE,
+        Operation.RELEASE,
+    }
+    assert {operation for state, operation in TRANSITIONS if state is State.LOCAL_BREAKOUT} == {
+        Operation.ACTIVATE,
+        Operation.REMOVE_ULCL,
+        Operation.RELEASE,
+    }
+    assert not [state for state, _ in TRANSITIONS if state is State.RELEASED]
