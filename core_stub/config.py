@@ -43,5 +43,11 @@ def _problem(detail: ErrorDetails) -> Problem:
             return Problem(where, "an unknown key", "a key that this network function has")
         case _:
             got = f'"{detail["input"]}"' if isinstance(detail["input"], str) else repr(detail["input"])
-            want = detail["msg"].removeprefix("Value error, ").removeprefix("want ").removeprefix("Input should be ")
-            return Problem(where, got, want)
+            return Problem(where, got, _want(detail["msg"]))
+
+
+def _want(message: str) -> str:
+    """pydantic's message without what does not go with "want"."""
+    for prefix in ("Value error, ", "want ", "Input should be ", "Input is not "):
+        message = message.removeprefix(prefix)
+    return message

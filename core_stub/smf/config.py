@@ -11,29 +11,24 @@ from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import Field
 
+from core_stub.config import Section, load_config
 from core_stub.smf.pools import gateway_of
 from testbed.errors import InputError, Problem
-from testbed.scenario.template import read_data
 from testbed.units import DurationMs
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PfcpServer(_Section):
+class PfcpServer(Section):
     """Where N4 listens; the address is the Node ID too."""
 
     address: IPv4Address
     port: Port = 8805
 
 
-class UpfClient(_Section):
+class UpfClient(Section):
     """A UPF to associate with. Without `role` it is a PSA if it lists a DNN or has no DNAI; no `dnn` means any."""
 
     address: IPv4Address
@@ -54,33 +49,33 @@ class UpfClient(_Section):
         return is_psa and (not self.dnn or dnn in self.dnn)
 
 
-class PfcpClient(_Section):
+class PfcpClient(Section):
     """The peers of N4."""
 
     upf: tuple[UpfClient, ...]
 
 
-class Pfcp(_Section):
+class Pfcp(Section):
     """N4."""
 
     server: tuple[PfcpServer]
     client: PfcpClient
 
 
-class SbiServer(_Section):
+class SbiServer(Section):
     """Where the API for the gNB listens."""
 
     address: IPv4Address
     port: Port = 7777
 
 
-class Sbi(_Section):
+class Sbi(Section):
     """The service-based interface."""
 
     server: tuple[SbiServer]
 
 
-class SessionPool(_Section):
+class SessionPool(Section):
     """A DNN of a slice and its UE addresses; the gateway, by default the first address, is never given out."""
 
     subnet: IPv4Network
@@ -91,19 +86,19 @@ class SessionPool(_Section):
     qfi: int = Field(default=1, ge=1, le=63)
 
 
-class Management(_Section):
+class Management(Section):
     """The Unix socket of the management API."""
 
     socket: Path
 
 
-class UlClTimes(_Section):
+class UlClTimes(Section):
     """`guard`: how long the old path stays after a switch, for packets still on their way through the WAN."""
 
     guard: DurationMs = 200.0
 
 
-class SmfConfig(_Section):
+class SmfConfig(Section):
     """The section `smf`."""
 
     pfcp: Pfcp
@@ -113,19 +108,15 @@ class SmfConfig(_Section):
     ulcl: UlClTimes = UlClTimes()
 
 
-class _File(_Section):
+class SmfFile(Section):
+    """The whole file."""
+
     smf: SmfConfig
 
 
 def load(path: Path) -> SmfConfig:
     """The configuration in `path` (a Jinja2 template if it ends in `.j2`); InputError carries all problems."""
-    data = read_data(path, {})
-    if not isinstance(data, dict):
-        raise InputError(str(path), [Problem("file", type(data).__name__, "a mapping with the key smf")])
-    try:
-        config = _File.model_validate(data).smf
-    except ValidationError as error:
-        raise InputError(str(path), map(_problem, error.errors())) from error
+    config = load_config(path, SmfFile).smf
     if problems := tuple(_contradictions(config)):
         raise InputError(str(path), problems)
     return config
@@ -151,21 +142,3 @@ def _contradictions(config: SmfConfig) -> Iterator[Problem]:
             yield Problem(f"smf.session[{index}].dnn", f'"{pool.dnn}"', f"a DNN that a UPF of {upfs} anchors")
         if gateway_of(pool.subnet, pool.gateway) not in pool.subnet:
             yield Problem(f"smf.session[{index}].gateway", f'"{pool.gateway}"', f"an address of {pool.subnet}")
-
-
-def _problem(detail: ErrorDetails) -> Problem:
-    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"]).lstrip(".")
-    match detail["type"]:
-        case "missing":
-            return Problem(where, "nothing", "this key, which has to be there")
-        case "extra_forbidden":
-            return Problem(where, "an unknown key", "a key of the SMF", "see core_stub/smf/config.py")
-        case _:
-            got = f'"{detail["input"]}"' if isinstance(detail["input"], str) else repr(detail["input"])
-            return Problem(where, got, _want(detail["msg"]))
-
-
-def _want(message: str) -> str:
-    for prefix in ("Value error, ", "want ", "Input should be ", "Input is not "):
-        message = message.removeprefix(prefix)
-    return message

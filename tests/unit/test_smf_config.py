@@ -26,7 +26,7 @@ smf:
 """
 
 BAD_PROBLEMS = """\
-smf.pfcp.server[0].prot: got an unknown key; want a key of the SMF (see core_stub/smf/config.py)
+smf.pfcp.server[0].prot: got an unknown key; want a key that this network function has
 smf.pfcp.client.upf[0].address: got "10.1.0.300"; want a valid IPv4 address
 smf.pfcp.client.upf[0].role: got "anchor"; want 'psa' or 'ulcl'
 smf.sbi.server[0].port: got 0; want greater than or equal to 1
