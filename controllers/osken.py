@@ -1,0 +1,200 @@
+"""The fence around os-ken: typed events and apps on this side, os-ken 4 with native threads on the other.
+
+os-ken brings no launcher, and in native mode it leaves a connection's threads waiting for ever once the switch is gone,
+so that nobody hears of it; `_Connection` mends that, and remembers what it sent so that an error can name its cause.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from os_ken import cfg
+from os_ken.base.app_manager import AppManager, OSKenApp
+from os_ken.controller import controller, ofp_event, ofp_handler
+from os_ken.controller.handler import (
+    CONFIG_DISPATCHER,
+    DEAD_DISPATCHER,
+    HANDSHAKE_DISPATCHER,
+    MAIN_DISPATCHER,
+    set_ev_cls,
+)
+from os_ken.lib import hub
+from os_ken.ofproto import ofproto_v1_3
+
+from controllers import openflow
+from controllers.flows import FlowChange
+
+_log = logging.getLogger(__name__)
+
+_REMEMBERED = 1024
+"""Messages that a connection remembers: an error follows its cause within milliseconds."""
+
+_ETHERNET_HEADER = 14
+
+
+class Datapath:
+    """A connected switch."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self.dpid: int = connection.id
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Datapath) and self._connection is other._connection
+
+    def __hash__(self) -> int:
+        return hash(self._connection)
+
+    def send(self, changes: Iterable[FlowChange]) -> None:
+        """Queue the changes, in this order; what the switch refuses comes back as a `Refused` event."""
+        for change in changes:
+            self._connection.send_msg(openflow.flow_mod(self._connection, change))
+
+
+@dataclass(frozen=True)
+class PacketIn:
+    """A packet that a flow sent to the controller."""
+
+    datapath: Datapath
+    port: int
+    data: bytes
+
+    @property
+    def eth_src(self) -> str:
+        """The source address in the Ethernet header."""
+        return self.data[6:12].hex(":")
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An OpenFlow error, and the message of ours that caused it where it is still remembered."""
+
+    dpid: int | None
+    type: str
+    code: str
+    request: dict[str, object]
+
+
+class App(OSKenApp):  # type: ignore[misc]
+    """The base of our apps; os-ken calls the methods marked `on_…`, one at a time, in a thread of the app's own."""
+
+    OFP_VERSIONS = (ofproto_v1_3.OFP_VERSION,)
+
+
+AnyApp = TypeVar("AnyApp", bound=App)
+
+
+def on_switch_up(handler: Callable[[AnyApp, Datapath], None]) -> Callable[[AnyApp, Any], None]:
+    """Mark the method to call when a switch has connected and its features are known."""
+    return _on(ofp_event.EventOFPStateChange, [MAIN_DISPATCHER], handler, lambda event: Datapath(event.datapath))
+
+
+def on_switch_down(handler: Callable[[AnyApp, Datapath], None]) -> Callable[[AnyApp, Any], None]:
+    """Mark the method to call when the connection of a switch whose features were known has ended."""
+    return _on(ofp_event.EventOFPStateChange, [DEAD_DISPATCHER], handler, _ended)
+
+
+def on_packet_in(handler: Callable[[AnyApp, PacketIn], None]) -> Callable[[AnyApp, Any], None]:
+    """Mark the method to call for each packet-in with a whole Ethernet header."""
+    return _on(ofp_event.EventOFPPacketIn, [MAIN_DISPATCHER], handler, _packet_in)
+
+
+def on_refused(handler: Callable[[AnyApp, Refused], None]) -> Callable[[AnyApp, Any], None]:
+    """Mark the method to call for each OpenFlow error of a switch."""
+    states = [HANDSHAKE_DISPATCHER, CONFIG_DISPATCHER, MAIN_DISPATCHER]
+    return _on(ofp_event.EventOFPErrorMsg, states, handler, _refused)
+
+
+def start(listener: socket.socket, app_modules: Iterable[str]) -> None:
+    """Load the apps and serve switches on `listener` from threads; LookupError for a module without an app."""
+    cfg.CONF(args=[], project="bearerlab", default_config_files=[])
+    # A CPE whose namespace is gone sends no FIN: ask every 5 s, and give up after two requests without a reply.
+    cfg.CONF.set_override("echo_request_interval", 5.0)
+    cfg.CONF.set_override("maximum_unreplied_echo_requests", 2)
+    # os-ken would bind in a thread, where nobody hears that the port is taken: our listener takes its place.
+    ofp_handler.OpenFlowController = lambda: lambda: _accept(listener)
+    manager = AppManager.get_instance()
+    for module in app_modules:
+        if manager.load_app(module) is None:
+            raise LookupError(f"{module}: no os-ken app in this module")
+        manager.load_apps([module])
+    manager.instantiate_apps(**manager.create_contexts())
+
+
+def _on(
+    event: Any, states: list[str], handler: Callable[[AnyApp, Any], None], convert: Callable[[Any], Any]
+) -> Callable[[AnyApp, Any], None]:
+    def receive(app: AnyApp, event: Any) -> None:
+        value = convert(event)
+        if value is not None:
+            handler(app, value)
+
+    set_ev_cls(event, states)(receive)
+    return receive
+
+
+def _ended(event: Any) -> Datapath | None:
+    return None if event.datapath.id is None else Datapath(event.datapath)
+
+
+def _packet_in(event: Any) -> PacketIn | None:
+    message = event.msg
+    if len(message.data) < _ETHERNET_HEADER:
+        return None
+    return PacketIn(Datapath(message.datapath), message.match["in_port"], bytes(message.data))
+
+
+def _refused(event: Any) -> Refused:
+    message = event.msg
+    cause = message.datapath.sent(message.xid)
+    # §7.4.4: the error carries at least the first 64 bytes of the message that caused it.
+    data: dict[str, object] = {"data": bytes(message.data or b"").hex()}
+    request = openflow.describe(cause) if cause else data
+    return Refused(message.datapath.id, *openflow.error_names(message), request)
+
+
+class _Connection(controller.Datapath):  # type: ignore[misc]
+    def __init__(self, connected: socket.socket, address: object) -> None:
+        self._sent: dict[int, Any] = {}
+        self._sending = threading.Lock()
+        super().__init__(connected, address)
+
+    def sent(self, xid: int) -> Any | None:
+        return self._sent.get(xid)
+
+    def send_msg(self, msg: Any, close_socket: bool = False) -> Any:
+        # Several apps send to one switch; without the lock two messages could get one xid.
+        with self._sending:
+            if msg.xid is None:
+                self._sent[self.set_xid(msg)] = msg
+            if len(self._sent) > _REMEMBERED:
+                del self._sent[next(iter(self._sent))]
+        return super().send_msg(msg, close_socket=close_socket)
+
+    def _recv_loop(self) -> None:
+        try:
+            super()._recv_loop()
+        finally:
+            self.set_state(DEAD_DISPATCHER)
+            self.send(b"", close_socket=True)  # the sending thread waits on its queue for ever otherwise
+
+
+def _accept(listener: socket.socket) -> None:
+    try:
+        while True:
+            hub.spawn(_serve, *listener.accept())
+    except OSError:
+        _log.critical("the listening socket failed", exc_info=True)
+        os._exit(1)
+
+
+def _serve(connected: socket.socket, address: object) -> None:
+    with contextlib.closing(_Connection(connected, address)) as connection:
+        connection.serve()

@@ -1,0 +1,87 @@
+"""Probes of programs and of Python: each is run, or imported, rather than looked for."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import testbed
+from testbed.doctor.capability import AbsentError
+from testbed.doctor.scratch import Scratch
+
+PYTHONS = ((3, 11), (3, 13))
+"""The first and the last Python that we run on."""
+
+_WIRE = Path(testbed.__file__).parent / "links" / "wire"
+_VERSION = re.compile(r"\d+(?:\.\d+)+\w*")
+
+
+def run(argv: Sequence[str], stdin: str = "") -> str:
+    """What a command prints, on both outputs; AbsentError with its first complaint if it fails or is not there."""
+    try:
+        done = subprocess.run(
+            argv, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=10
+        )
+    except FileNotFoundError:
+        raise AbsentError(f"no program {argv[0]}") from None
+    except subprocess.TimeoutExpired:
+        raise AbsentError(f"{argv[0]} hangs") from None
+    if done.returncode != 0:
+        lines = done.stdout.splitlines() or [f"{argv[0]} ended with {done.returncode}"]
+        complaint = lines[-1] if argv[0].startswith("ovs") else lines[0]
+        raise AbsentError(complaint.removeprefix("Error: "))
+    return done.stdout
+
+
+def program(*commands: Sequence[str]) -> Callable[[Scratch], str]:
+    """A probe that runs commands which print a version; the detail is the first one's."""
+
+    def probe(_scratch: Scratch) -> str:
+        outputs = [run(command) for command in commands]
+        version = _VERSION.search(outputs[0])
+        return version[0] if version else "runs"
+
+    return probe
+
+
+def module(name: str) -> Callable[[Scratch], str]:
+    """A probe that finds a Python module without running it."""
+
+    def probe(_scratch: Scratch) -> str:
+        try:
+            spec = importlib.util.find_spec(name)
+        except ModuleNotFoundError:
+            spec = None
+        if spec is None or spec.origin is None:
+            raise AbsentError("not importable here")
+        return "importable"
+
+    return probe
+
+
+def python(_scratch: Scratch) -> str:
+    """The running Python is one that we support."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    first, last = PYTHONS
+    if not first <= sys.version_info[:2] <= last:
+        raise AbsentError(f"{version}; want 3.{first[1]} to 3.{last[1]}")
+    return version
+
+
+def root(_scratch: Scratch) -> str:
+    """The effective user is root."""
+    if os.geteuid() != 0:
+        raise AbsentError(f"running as user {os.geteuid()}")
+    return "user 0"
+
+
+def wire(_scratch: Scratch) -> str:
+    """The native link engine is built."""
+    if not os.access(_WIRE, os.X_OK):
+        raise AbsentError("not built")
+    return "built"

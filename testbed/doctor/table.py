@@ -1,0 +1,82 @@
+"""Every capability that the testbed knows of. Texts are short: the doctor prints one line of 100 columns for each."""
+
+from __future__ import annotations
+
+from testbed.doctor.capability import Check
+from testbed.doctor.kernel import (
+    af_packet,
+    link,
+    namespace,
+    nftables,
+    ovs_datapath,
+    qdisc,
+    route,
+    sched_fifo,
+    tc_bpf,
+    tun,
+)
+from testbed.doctor.programs import module, program, python, root, wire
+
+_OTHER_KERNEL = "a kernel that has it"
+_EXTRA_MODULES = "Ubuntu: linux-modules-extra-$(uname -r)"
+_OVS_PROGRAMS = ("ovs-vsctl", "ovs-vswitchd", "ovsdb-server", "ovsdb-tool", "ovs-appctl", "ovs-ofctl")
+_END_DT4 = "seg6local action End.DT4 vrftable 100"
+_VRF = "link add bl-dt4-vrf type vrf table 100\nlink set bl-dt4-vrf up\n"
+_NEXT_CSID = "seg6local action End flavors next-csid"
+
+_REQUIRED = (
+    # name, probe, needed by, remedy
+    ("root", root, "everything that runs", "run with sudo"),
+    ("python", python, "everything", "install Python 3.11 to 3.13"),
+    ("netns", namespace, "every node", "in a container: --privileged"),
+    ("veth", link("veth"), "every link", _OTHER_KERNEL),
+    ("bridge", link("bridge"), "LANs", _OTHER_KERNEL),
+    ("af-packet", af_packet, "link engine wire, captures", _OTHER_KERNEL),
+    ("tun", tun, "UPF, gNB", "modprobe tun"),
+    ("nftables", nftables, "byte counters", "apt install nftables"),
+    ("wire", wire, "links without netem", "make native"),
+    ("mininet", module("mininet.net"), "the lab", "make setup"),
+    ("mnexec", program(("mnexec", "-v")), "Mininet's nodes", "apt install mininet"),
+    ("ovs", program(*((name, "--version") for name in _OVS_PROGRAMS)), "CPEs", "apt install openvswitch-switch"),
+    ("ethtool", program(("ethtool", "--version")), "offloads of hosts", "apt install ethtool"),
+    ("dumpcap", program(("dumpcap", "-v")), "captures", "apt install wireshark-common"),
+)
+
+_OPTIONAL = (
+    ("netem", qdisc("netem", "delay 1ms"), "link engine netem", _EXTRA_MODULES),
+    ("htb", qdisc("htb"), "rates with netem, MBR", _EXTRA_MODULES),
+    ("tbf", qdisc("tbf", "rate 1mbit burst 1500 latency 1ms"), "rates with netem", _EXTRA_MODULES),
+    ("ifb", link("ifb"), "shaping at ingress", _EXTRA_MODULES),
+    ("vxlan", link("vxlan", "id 1 dstport 4789"), "SD-WAN tunnels", _OTHER_KERNEL),
+    ("vrf", link("vrf", "table 100"), "SRv6 VPNs for IPv4", _EXTRA_MODULES),
+    ("srv6-encap", route("encap", "seg6 mode encap segs fc00::1"), "SRv6 headends", _OTHER_KERNEL),
+    ("srv6-end", route("end", "seg6local action End"), "SRv6 routers", _OTHER_KERNEL),
+    ("srv6-end-dt6", route("dt6", "seg6local action End.DT6 table 254"), "SRv6 VPNs for IPv6", _OTHER_KERNEL),
+    (
+        "srv6-end-dt4",
+        route("dt4", _END_DT4, _VRF),
+        "SRv6 VPNs for IPv4",
+        "needs vrf",
+    ),
+    (
+        "srv6-next-csid",
+        route("csid", _NEXT_CSID),
+        "micro-SIDs",
+        "Linux 6.1, iproute2 6.1",
+    ),
+    ("tc-bpf", tc_bpf, "user plane ebpf", "a kernel with BPF, and libbpf1"),
+    ("clang", program(("clang", "--version")), "building user plane ebpf", "apt install clang"),
+    ("ovs-kernel", ovs_datapath, "fast CPEs", "modprobe openvswitch"),
+    ("wireguard", link("wireguard"), "encrypted transports", "modprobe wireguard"),
+    ("gtp", link("gtp", "role sgsn"), "nothing yet", "modprobe gtp"),
+    ("sched-fifo", sched_fifo, "steady timing of links", "in a container: --cap-add SYS_NICE"),
+    ("tshark", program(("tshark", "-v")), "path proof, dissection", "apt install tshark"),
+    ("iperf3", program(("iperf3", "-v")), "throughput workloads", "apt install iperf3"),
+)
+
+CHECKS = {
+    name: Check(name, probe, needed_by, remedy, required)
+    for required, rows in ((True, _REQUIRED), (False, _OPTIONAL))
+    for name, probe, needed_by, remedy in rows
+}
+"""Name → check, the required ones first."""

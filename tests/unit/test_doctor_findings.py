@@ -1,0 +1,160 @@
+"""What the doctor says: its table, its JSON, and the error of a run that needs what is not there."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from testbed import doctor
+from testbed.doctor import probing
+from testbed.doctor.capability import AbsentError, Capability, Check
+from testbed.doctor.programs import module, program, run
+from testbed.doctor.scratch import Scratch
+from testbed.doctor.table import CHECKS
+from testbed.errors import HostError
+
+NETEM = Capability("netem", False, "Specified qdisc kind is unknown.", "link engine netem", "get the modules", False)
+OVS = Capability("ovs", False, "no program ovs-vsctl", "CPEs", "apt install openvswitch-switch", True)
+VETH = Capability("veth", True, "works", "every link", "a kernel that has it", True)
+
+
+def works(_scratch: Scratch) -> str:
+    return "1.2"
+
+
+def refuses(_scratch: Scratch) -> str:
+    raise AbsentError("no such thing")
+
+
+def is_forbidden(_scratch: Scratch) -> str:
+    raise PermissionError(1, "Operation not permitted")
+
+
+@pytest.fixture
+def checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"good": works, "bad": refuses, "closed": is_forbidden}
+    table = {name: Check(name, probe, f"{name} users", f"get {name}", name == "bad") for name, probe in found.items()}
+    monkeypatch.setattr(probing, "CHECKS", table)
+
+
+def shown(*capabilities: Capability, width: int = 100) -> list[str]:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(doctor.render(capabilities))
+    assert isinstance(console.file, io.StringIO)
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+
+def test_the_table_has_a_line_for_each_capability() -> None:
+    heading, *lines = shown(VETH, OVS, NETEM)
+    assert heading.split() == ["capability", "needed", "by", "what", "was", "found,", "or", "how", "to", "get", "it"]
+    assert [line.split()[:2] for line in lines] == [["veth", "yes"], ["ovs", "MISSING"], ["netem", "no"]]
+    assert lines[1].endswith("CPEs               apt install openvswitch-switch (no program ovs-vsctl)")
+
+
+def test_the_real_table_fits_100_columns_in_plain_text() -> None:
+    absent = [check.found(present=False, detail="x" * 200) for check in CHECKS.values()]
+    _, *lines = shown(*absent)
+    assert len(lines) == len(CHECKS)
+    for line, capability in zip(lines, absent, strict=True):
+        assert line.startswith(f"{capability.name} ")
+        assert f" {capability.needed_by} " in line
+        assert f" {capability.remedy}" in line
+        assert len(line) <= 100
+
+
+def test_details_are_not_markup() -> None:
+    assert shown(Capability("veth", True, "[red]x[/]", "links", "", True))[1].endswith("[red]x[/]")
+
+
+def test_an_empty_table_has_a_heading_only() -> None:
+    assert len(shown()) == 1
+
+
+def test_json_has_every_field() -> None:
+    assert json.loads(doctor.to_json([OVS])) == [
+        {
+            "name": "ovs",
+            "present": False,
+            "detail": "no program ovs-vsctl",
+            "needed_by": "CPEs",
+            "remedy": "apt install openvswitch-switch",
+            "required": True,
+        }
+    ]
+
+
+def test_only_required_ones_are_missing_for_good() -> None:
+    assert doctor.missing_required([VETH, OVS, NETEM]) == (OVS,)
+
+
+@pytest.mark.usefixtures("checks")
+def test_probing_gives_details_and_reasons() -> None:
+    found = {capability.name: (capability.present, capability.detail) for capability in doctor.probe(["good", "bad"])}
+    assert found == {"good": (True, "1.2"), "bad": (False, "no such thing")}
+    assert doctor.present("good")
+    assert not doctor.present("bad")
+
+
+@pytest.mark.usefixtures("checks")
+@pytest.mark.parametrize(("user", "detail"), [(0, "Operation not permitted"), (1000, "needs root to be tried")])
+def test_what_is_forbidden_says_why(monkeypatch: pytest.MonkeyPatch, user: int, detail: str) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    (closed,) = doctor.probe(["closed"])
+    assert (closed.present, closed.detail) == (False, detail)
+
+
+@pytest.mark.usefixtures("checks")
+def test_require_is_silent_about_what_is_there() -> None:
+    doctor.require(["good"])
+
+
+@pytest.mark.usefixtures("checks")
+def test_require_names_the_one_that_is_missing() -> None:
+    with pytest.raises(HostError) as caught:
+        doctor.require(["good", "bad"])
+    assert caught.value.exit_code == 3
+    assert caught.value.capability == "bad"
+    assert str(caught.value) == "bad: no such thing (needed by bad users); get bad"
+
+
+@pytest.mark.usefixtures("checks")
+def test_require_names_every_one_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    with pytest.raises(HostError) as caught:
+        doctor.require(["bad", "good", "closed"])
+    assert str(caught.value) == (
+        "bad, closed: missing on this host\n"
+        "  bad: no such thing (needed by bad users); get bad\n"
+        "  closed: Operation not permitted (needed by closed users); get closed"
+    )
+
+
+def test_require_refuses_a_name_that_the_doctor_does_not_know() -> None:
+    with pytest.raises(KeyError, match="netmem"):
+        doctor.require(["netmem"])
+
+
+def test_a_program_is_run_for_its_version() -> None:
+    with Scratch() as scratch:
+        assert program(("echo", "tool version 4.0.17 (Git)"))(scratch) == "4.0.17"
+        assert program(("true",))(scratch) == "runs"
+        with pytest.raises(AbsentError, match="no program no-such-tool"):
+            program(("true",), ("no-such-tool", "-v"))(scratch)
+
+
+def test_a_failing_program_gives_its_first_complaint() -> None:
+    with pytest.raises(AbsentError, match=r"^Unknown device type\.$"):
+        run(("sh", "-c", "echo 'Error: Unknown device type.'; echo more; exit 2"))
+    with pytest.raises(AbsentError, match="false ended with 1"):
+        run(("false",))
+
+
+def test_a_module_is_found_or_not() -> None:
+    with Scratch() as scratch:
+        assert module("json.decoder")(scratch) == "importable"
+        for missing in ("no_such_module", "no_such.module"):
+            with pytest.raises(AbsentError, match="not importable"):
+                module(missing)(scratch)
