@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from testbed.errors import Problem
 from testbed.graph import Graph
+from testbed.scenario.model import Topology
+from topologies.file import read_topology
 from topologies.metro import MetroParams, ParameterError, metro
 
 TOPOLOGIES = {"metro": (MetroParams, metro)}
@@ -23,7 +26,17 @@ class TopologyError(ValueError):
         super().__init__("\n".join(map(str, problems)))
 
 
-def resolve(name: str, params: Mapping[str, Any]) -> Graph:
+def resolve(topology: Topology, beside: Path) -> Graph:
+    """The graph that a scenario in the folder `beside` asks for.
+
+    TopologyError says what is wrong with its name or parameters, InputError what is wrong with its file.
+    """
+    if topology.file is not None:
+        return read_topology(beside / topology.file, topology.params)
+    return named(topology.name or "", topology.params)
+
+
+def named(name: str, params: Mapping[str, Any]) -> Graph:
     """The graph of the topology `name` with `params`; TopologyError says what is wrong with either."""
     if name not in TOPOLOGIES:
         raise TopologyError((Problem("topology.name", f'"{name}"', f"one of {', '.join(TOPOLOGIES)}"),))

@@ -121,6 +121,7 @@ class PlannedSession:
     ue: str
     gnb: str
     dnn: str
+    sst: int
     ue_mtu: int
 
 
@@ -155,6 +156,8 @@ class Plan:
     links: tuple[PlannedLink, ...]
     services: tuple[PlannedService, ...] = ()
     sessions: tuple[PlannedSession, ...] = ()
+    controller: str | None = None
+    """Where the CPEs find their controller, as Open vSwitch writes it; None where there is no CPE."""
     processes: tuple[PlannedProcess, ...] = ()
     """Network functions, controller and services, in the order in which they start."""
     probes: tuple[PlannedProcess, ...] = ()

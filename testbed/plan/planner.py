@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from testbed.errors import InputError, Problem
 from testbed.graph import Graph, Node, Role, Tier
@@ -20,11 +21,11 @@ from testbed.plan.model import (
     PlannedSession,
     Route,
 )
-from testbed.plan.processes import plan_probes, plan_processes
+from testbed.plan.processes import controller_target, plan_probes, plan_processes
 from testbed.plan.profiles import LinkPlan, TierPreset, plan_links
 from testbed.plan.references import References
 from testbed.plan.routing import plan_routes, pool_routes, router_graph
-from testbed.scenario.load import Loaded
+from testbed.scenario.load import Loaded, in_the_file
 from testbed.scenario.model import Scenario
 
 
@@ -35,7 +36,8 @@ def check(loaded: Loaded, graph: Graph | None, presets: Mapping[Tier, TierPreset
         return loaded.problems
     links = plan_links(graph.links, scenario.links, presets)
     references = References(scenario, graph, links, addressing.subnets(graph), loaded.left_out)
-    return (*loaded.problems, *references.problems())
+    found = (replace(problem, where=in_the_file(problem.where, loaded.left_out)) for problem in references.problems())
+    return (*loaded.problems, *found)
 
 
 def plan(loaded: Loaded, graph: Graph, presets: Mapping[Tier, TierPreset], *, seed: int | None = None) -> Plan:
@@ -57,6 +59,7 @@ def plan(loaded: Loaded, graph: Graph, presets: Mapping[Tier, TierPreset], *, se
             for name, service in scenario.services.items()
         ),
         sessions=tuple(_sessions(scenario, graph)),
+        controller=controller_target(nodes),
         processes=tuple(plan_processes(scenario, nodes)),
         probes=tuple(plan_probes(scenario)),
         flows=tuple(_flows(scenario, graph)),
@@ -141,7 +144,7 @@ def _sessions(scenario: Scenario, graph: Graph) -> Iterable[PlannedSession]:
     gnbs = {node.name for node in graph.with_role(Role.GNB)}
     for session in scenario.core.sessions:
         gnb = next(end for link in graph.links_of(session.ue) for end in (link.a, link.b) if end in gnbs)
-        yield PlannedSession(session.ue, gnb, session.dnn, scenario.core.ue_mtu)
+        yield PlannedSession(session.ue, gnb, session.dnn, scenario.core.dnns[session.dnn].sst, scenario.core.ue_mtu)
 
 
 def _flows(scenario: Scenario, graph: Graph) -> Iterable[PlannedFlow]:

@@ -30,6 +30,11 @@ def plan_processes(scenario: Scenario, nodes: Sequence[PlannedNode]) -> Iterator
         yield from (_gnb(gnb, nodes) for gnb in _with_role(nodes, Role.GNB))
 
 
+def controller_target(nodes: Sequence[PlannedNode]) -> str | None:
+    """Where CPEs find the controller, as Open vSwitch writes it; None if there is no CPE."""
+    return f"tcp:{MANAGEMENT4[1]}:{OPENFLOW_PORT}" if _with_role(nodes, Role.CPE) else None
+
+
 def plan_probes(scenario: Scenario) -> Iterator[PlannedProcess]:
     """One process for each probe; it writes `samples/<name>.jsonl` in the run directory."""
     for name, probe in scenario.probes.items():

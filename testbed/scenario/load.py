@@ -7,8 +7,9 @@ see everything that is right and their problems are reported together with these
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from testbed.scenario.model import STEPS, Scenario
 from testbed.scenario.template import read_data
 
 Location = tuple[str | int, ...]
+_ELEMENT = re.compile(r"(?P<list>[a-z_.]+)\[(?P<index>\d+)\]")
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,29 @@ def validate(source: str, data: Mapping[str, Any]) -> Loaded:
             return Loaded(source, Scenario.model_validate(rest), tuple(problems), tuple(left_out))
         except ValidationError as error:
             errors = error.errors(include_url=False)
-        problems += [_problem(detail) for detail in errors]
+        problems += [replace(problem, where=in_the_file(problem.where, left_out)) for problem in map(_problem, errors)]
+        known = tuple(left_out)
         # Later elements first, so that the indices of earlier ones stay right.
         for location in sorted({_removable(detail) for detail in errors}, key=_sort_key, reverse=True):
             if not _remove(rest, location):
                 return Loaded(source, None, tuple(problems), tuple(left_out))
-            left_out.append(path_text(location))
+            left_out.append(in_the_file(path_text(location), known))
+
+
+def in_the_file(where: str, left_out: Sequence[str]) -> str:
+    """`where` with the index that its list element has in the file, where elements before it were left out."""
+    match = _ELEMENT.match(where)
+    if match is None:
+        return where
+    index = int(match["index"])
+    gone = [
+        int(other["index"])
+        for path in left_out
+        if (other := _ELEMENT.fullmatch(path)) and other["list"] == match["list"]
+    ]
+    for missing in sorted(gone):
+        index += missing <= index
+    return f"{match['list']}[{index}]{where[match.end() :]}"
 
 
 def path_text(location: Location) -> str:

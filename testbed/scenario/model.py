@@ -5,7 +5,16 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    model_validator,
+)
 
 from testbed.graph import Tier
 from testbed.scenario import expectation
@@ -37,14 +46,25 @@ def _flow_capable(address: IPv4Address) -> IPv4Address:
 
 
 class Topology(_Strict):
-    """Which topology, and its parameters."""
+    """Which topology, and its parameters: one of the `topologies` package by name, or one in a file."""
 
-    name: str = Field(description="A topology of the `topologies` package.", examples=["metro"])
+    name: str | None = Field(default=None, description="A topology of the `topologies` package.", examples=["metro"])
+    file: str | None = Field(
+        default=None,
+        description="A topology file beside the scenario; `.j2` is a template, with `params` as its variables.",
+        examples=["two-sites.yml.j2"],
+    )
     params: dict[str, Any] = Field(
         default_factory=dict,
         description="Parameters of that topology; `bearerlab graph` shows what they make.",
         examples=[{"ues": 2, "backbone_scope": "paths"}],
     )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Topology:
+        if (self.name is None) == (self.file is None):
+            raise ValueError("want either `name` or `file`")
+        return self
 
 
 class Impairment(_Strict):

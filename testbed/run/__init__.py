@@ -1,0 +1,82 @@
+"""The straight line: file → Scenario → Plan → testbed → RunRecord → verdicts → report.
+
+bringup.py     a plan as a running testbed     session.py     PDU sessions from the lab's side
+timeline.py    the steps of a scenario         observe.py     probes, captures, flow counters
+management.py  requests to network functions   provenance.py  where a result comes from
+progress.py    what a person sees meanwhile
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from testbed.errors import InputError, RunInvalidError
+from testbed.plan.model import Plan
+from testbed.plan.planner import check, plan
+from testbed.record import RunRecord
+from testbed.report import render
+from testbed.report.result import Result
+from testbed.run.bringup import require, testbed
+from testbed.run.progress import Progress
+from testbed.run.provenance import cpu_times, provenance, shares
+from testbed.run.timeline import play
+from testbed.scenario.load import load
+from testbed.scenario.model import Scenario
+from topologies import shell
+from topologies.catalogue import TopologyError, resolve
+from topologies.tiers import PRESETS
+
+
+def load_plan(file: Path, settings: Sequence[str] = (), *, seed: int | None = None) -> tuple[Scenario, Plan]:
+    """The scenario in `file` and what it makes; InputError with all of its problems. Needs no root, touches nothing."""
+    loaded = load(file, settings)
+    if loaded.scenario is None:
+        raise InputError(loaded.source, loaded.problems)
+    try:
+        graph = resolve(loaded.scenario.topology, file.parent)
+    except TopologyError as error:
+        raise InputError(loaded.source, (*check(loaded, None, PRESETS), *error.problems)) from error
+    return loaded.scenario, plan(loaded, graph, PRESETS, seed=seed)
+
+
+def run(
+    file: Path, *, out: Path | None, settings: Sequence[str], seed: int | None, progress: Progress
+) -> tuple[Result, Path]:
+    """Run a scenario; its result and run directory. RunInvalidError if the run cannot be believed."""
+    scenario, planned = load_plan(file, settings, seed=seed)
+    require(planned)
+    record = _record(file, scenario, planned, out)
+    try:
+        with testbed(planned, record, progress) as running:
+            before = cpu_times()
+            play(scenario, running, progress)
+            record.event("host", **shares(before, cpu_times()))
+        progress.say("everything is taken down; writing the report")
+    except RunInvalidError as error:
+        record.event("invalid", reason=error.reason, process=error.process, log_tail=error.log_tail)
+        render(record.directory)
+        raise
+    return render(record.directory), record.directory
+
+
+def up(file: Path, *, out: Path | None, settings: Sequence[str], seed: int | None, progress: Progress) -> None:
+    """Start a scenario's testbed without probes and timeline, open Mininet's CLI, take it down when that is left."""
+    scenario, planned = load_plan(file, settings, seed=seed)
+    require(planned)
+    record = _record(file, scenario, planned, out)
+    with testbed(planned, record, progress) as running:
+        progress.say(f"record: {record.directory}")
+        shell.open_cli(running.lab.net)
+
+
+def _record(file: Path, scenario: Scenario, planned: Plan, out: Path | None) -> RunRecord:
+    directory = out or Path("runs") / f"{scenario.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    record = RunRecord.create(directory.absolute())
+    record.write_json("scenario.json", scenario.model_dump(mode="json", by_alias=True))
+    record.write_json("plan.json", TypeAdapter(Plan).dump_python(planned, mode="json"))
+    record.write_json("provenance.json", provenance(engine=planned.engine, seed=planned.seed, scenario_file=file))
+    return record

@@ -1,0 +1,48 @@
+"""Requests to the network functions' management sockets: JSON over HTTP over a Unix socket in the lab's directory."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+from testbed.errors import RunInvalidError
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def request(path: Path, method: str, target: str, body: Any = None, *, timeout: float = 20.0) -> Any:
+    """The JSON answer of the function that listens on the socket at `path`; RunInvalidError says why it refused."""
+    function = path.stem
+    connection = _UnixConnection(path, timeout)
+    try:
+        connection.request(method, target, json.dumps(body), {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        text = response.read().decode()
+    except OSError as error:
+        raise RunInvalidError(f"{function} did not answer {method} {target}: {error}", process=function) from error
+    finally:
+        connection.close()
+    if response.status >= http.client.BAD_REQUEST:
+        raise RunInvalidError(f"{function} refused {method} {target}: {_detail(text)}", process=function)
+    return json.loads(text) if text else None
+
+
+def _detail(text: str) -> str:
+    """The sentence in a problem document (RFC 9457), or the whole answer."""
+    try:
+        problem = json.loads(text)
+    except json.JSONDecodeError:
+        return text
+    return str(problem.get("detail") or problem.get("title") or text) if isinstance(problem, dict) else text

@@ -1,0 +1,79 @@
+"""The steps of a scenario, one after the other, with the probes running; each leaves a window in the record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from testbed.run.bringup import POLL_S, Testbed
+from testbed.run.management import request
+from testbed.run.observe import observed, read_flows
+from testbed.run.progress import Progress
+from testbed.scenario.model import InsertUlcl, Measure, RemoveUlcl, Scenario
+
+WARM_UP_S = 1.0
+"""Probes run this long before the first step: caches and MAC tables fill, processes settle."""
+
+
+def play(scenario: Scenario, testbed: Testbed, progress: Progress) -> None:
+    """Run the timeline; RunInvalidError if a process dies or a step fails."""
+    with observed(testbed):
+        _pass_time(testbed, WARM_UP_S)
+        for step in scenario.timeline:
+            match step:
+                case Measure():
+                    _measure(step, testbed, progress)
+                case InsertUlcl():
+                    target = step.insert_ulcl
+                    _change(step, f"insert {target.upf} as UL CL for {target.ue}", testbed, progress)
+                case RemoveUlcl():
+                    _change(step, f"remove the UL CL of {step.remove_ulcl.ue}", testbed, progress)
+
+
+def _measure(step: Measure, testbed: Testbed, progress: Progress) -> None:
+    with progress.doing(f"{step.measure}: measure for {step.duration / 1000:g} s"), _window(step.measure, testbed):
+        _pass_time(testbed, step.duration / 1000)
+
+
+def _change(step: InsertUlcl | RemoveUlcl, what: str, testbed: Testbed, progress: Progress) -> None:
+    with progress.doing(f"{step.window}: {what}"), _window(step.window, testbed):
+        start = time.time()
+        steps = _insert(step, testbed) if isinstance(step, InsertUlcl) else _remove(step, testbed)
+        for done in steps:
+            progress.say(f"  {(done['t'] - start) * 1000:5.0f} ms  {done['step']}")
+        _pass_time(testbed, step.settle / 1000)
+
+
+def _insert(step: InsertUlcl, testbed: Testbed) -> list[dict[str, object]]:
+    target = step.insert_ulcl
+    addresses = {service.name: service.address for service in testbed.plan.services}
+    # TS 29.212 §5.4.2: a description is written for the downlink, so the service is its source.
+    sdf = [f"permit out ip from {addresses[name]}/32 to assigned" for name in target.services]
+    body = {"supi": target.ue, "upf": target.upf, "sdf": sdf}
+    answer: dict[str, list[dict[str, object]]] = request(testbed.socket("smf"), "POST", "/ulcl", body)
+    return answer["steps"]
+
+
+def _remove(step: RemoveUlcl, testbed: Testbed) -> list[dict[str, object]]:
+    ue = step.remove_ulcl.ue
+    answer: dict[str, list[dict[str, object]]] = request(testbed.socket("smf"), "DELETE", f"/ulcl/{ue}")
+    return answer["steps"]
+
+
+def _pass_time(testbed: Testbed, seconds: float) -> None:
+    """Wait, and notice at once when a process dies."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        testbed.alive()
+        time.sleep(min(POLL_S, left))
+
+
+@contextmanager
+def _window(name: str, testbed: Testbed) -> Iterator[None]:
+    """Record a window of the timeline, with the flow counters read at both ends."""
+    start = time.time()
+    read_flows(testbed)
+    yield
+    read_flows(testbed)
+    testbed.record.event("window", name=name, start=start, end=time.time())

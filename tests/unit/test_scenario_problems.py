@@ -1,0 +1,179 @@
+"""Bad input → the message that it gets, with the path into the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.support.scenario import changed, problems
+
+Change = Callable[[dict[str, Any]], object]
+
+
+def setting(path: str, value: Any) -> Change:
+    """Set the value at `path`, such as `core.sessions.0.ue`."""
+
+    def change(data: Any) -> None:
+        *parents, last = path.split(".")
+        for key in parents:
+            data = data[int(key)] if isinstance(data, list) else data.setdefault(key, {})
+        data[int(last) if isinstance(data, list) else last] = value
+
+    return change
+
+
+CASES: list[tuple[str, Change, list[str]]] = [
+    ("nothing wrong", lambda data: None, []),
+    ("unknown key", setting("colour", "red"), ["colour: got an unknown key; want one of captures, core, description,"]),
+    ("unknown key inside", setting("core.dnns.internet.poool", "x"), ["core.dnns.internet.poool: got an unknown key"]),
+    (
+        "bad unit",
+        setting("links.tiers", {"radio": {"rate": "10gb"}}),
+        ['links.tiers.radio.rate: got "10gb"; want a rate such as "10Gbit"'],
+    ),
+    (
+        "delay below zero",
+        setting("links.tiers", {"metro": {"delay": "-1ms"}}),
+        ['links.tiers.metro.delay: got "-1ms"; want a duration such as "9.9ms", not below zero'],
+    ),
+    ("no such topology", setting("topology", {"name": "mars"}), ['topology.name: got "mars"; want one of metro']),
+    (
+        "no such map",
+        setting("topology.params.backbone_map", "topozoo/Atlantis"),
+        ['topology.params.backbone_map: got "topozoo/Atlantis"; want a map of topohub'],
+    ),
+    (
+        "no such city",
+        setting("topology.params.cloud_city", "Atlantis"),
+        ['topology.params.cloud_city: got "Atlantis"; want a city of topozoo/Chinanet: Beijing'],
+    ),
+    (
+        "unknown parameter",
+        setting("topology.params.colour", 1),
+        ["topology.params.colour: got an unknown parameter; want one of ues"],
+    ),
+    (
+        "unknown node",
+        setting("services.portal.hosts", ["app1", "mec"]),
+        [
+            'services.portal.hosts[1]: got "mec"; want a host: mec1, app1, app2 (did you mean "mec1"?)',
+            'timeline[1].insert_ulcl.services[0]: got "portal", served by app1, mec; want a host beside upf-edge',
+        ],
+    ),
+    (
+        "unknown link",
+        setting("links.override", [{"link": "m1-m9", "delay": "1ms"}]),
+        ['links.override[0].link: got "m1-m9"; want a link'],
+    ),
+    (
+        "same link twice",
+        setting("links.override", [{"link": "m1-m2"}, {"link": "m1-m2"}]),
+        ['links.override[1].link: got "m1-m2" a second time'],
+    ),
+    (
+        "overlapping pool",
+        setting("core.dnns.internet.pool", "10.10.0.0/16"),
+        ['core.dnns.internet.pool: got "10.10.0.0/16"; want an address clear of 10.10.0.0/16 (DC LANs of the plan)'],
+    ),
+    (
+        "same service address",
+        setting("services.archive.address", "203.0.113.10"),
+        ['services.archive.address: got "203.0.113.10"; want an address clear of 203.0.113.10/32 (services.portal'],
+    ),
+    (
+        "MTU too small",
+        setting("links.override", [{"link": "m1-m2", "mtu": 1500}]),
+        ["links.override[0].mtu: got 1500; want at least 1544 on m1-m2: core.ue_mtu 1500 + 44 of GTP-U"],
+    ),
+    ("second session", setting("core.sessions.1.ue", "ue1"), ['core.sessions[1].ue: got "ue1" a second time']),
+    (
+        "expectation on nothing measured",
+        setting("expect", ["before.ue9.rtt_ms.p50 > 1 ms"]),
+        ['expect[0]: got "ue9"; want a probe or a flow'],
+    ),
+    (
+        "expectation on no window",
+        setting("expect", ["befor.ue1-portal.rtt_ms.p50 > 1 ms"]),
+        ['expect[0]: got "befor"; want a window of the timeline: before, insertion, edge, removal, after (did'],
+    ),
+    (
+        "expectation on no metric",
+        setting("expect", ["before.ue1-portal.rtt_ms.p42 > 1 ms"]),
+        ['expect[0]: got "rtt_ms.p42"; want a metric of ue1-portal'],
+    ),
+    ("no expectation", setting("expect", ["fast please"]), ['expect[0]: got "fast please"; want "WINDOW.NAME.METRIC']),
+    (
+        "unknown step",
+        setting("timeline.0", {"dance": "tango"}),
+        ["timeline[0]: got {'dance': 'tango'}; want a step with one of the keys measure, insert_ulcl, remove_ulcl"],
+    ),
+    (
+        "same window twice",
+        setting("timeline.2.measure", "before"),
+        ['timeline[2].measure: got "before" a second time', 'expect[1]: got "edge"'],
+    ),
+    (
+        "removal before insertion",
+        lambda data: data["timeline"].pop(1),
+        ['timeline[2].remove_ulcl.ue: got "ue1"; want a UE for which a UL CL was inserted before'],
+    ),
+    (
+        "the PSA as UL CL",
+        setting("timeline.1.insert_ulcl.upf", "upf-cloud"),
+        ['timeline[1].insert_ulcl.upf: got "upf-cloud", the PSA of the session; want another UPF'],
+    ),
+    (
+        "a probe without a session",
+        lambda data: data["core"]["sessions"].pop(1),
+        ['probes.ue2-portal.from: got "ue2"; want a UE with a session in core.sessions'],
+    ),
+    ("missing key", lambda data: data["services"]["portal"].pop("address"), ["services.portal.address: got nothing"]),
+    (
+        "wrong type",
+        setting("probes.ue1-portal.rate", "many"),
+        ['probes.ue1-portal.rate: got "many"; want a valid integer'],
+    ),
+    ("no topology", lambda data: data.pop("topology"), ["topology: got nothing; want this key"]),
+    ("bad name", setting("services", {"Bad Name": {}}), ["services.Bad Name"]),
+]
+
+
+@pytest.mark.parametrize(("change", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_problem(change: Change, expected: list[str]) -> None:
+    found = [str(problem) for problem in problems(changed(change))]
+    for start in expected:
+        assert any(text.startswith(start) for text in found), found
+    if not expected:
+        assert not found
+
+
+def test_all_problems_at_once_and_no_complaint_about_what_was_left_out() -> None:
+    def change(data: dict[str, Any]) -> None:
+        data["links"] = {"tiers": {"radio": {"delay": "-1ms"}, "metro": {"rate": "10gb"}}}
+        data["services"]["archive"]["address"] = "nowhere"
+        data["core"]["sessions"][1]["ue"] = "ue7"
+        data["timeline"][0]["for"] = "8 parsecs"
+        data["expect"].append("nonsense")
+
+    found = [problem.where for problem in problems(changed(change))]
+    assert sorted(found) == sorted(
+        [
+            "links.tiers.radio.delay",
+            "links.tiers.metro.rate",
+            "services.archive.address",
+            "core.sessions[1].ue",
+            "timeline[0].for",
+            "expect[17]",
+            "probes.ue2-portal.from",
+        ]
+    )
+
+
+def test_indices_are_those_of_the_file() -> None:
+    def change(data: dict[str, Any]) -> None:
+        data["expect"] = ["nonsense", "before.ue9.loss < 1 %", "more nonsense", "before.ue8.loss < 1 %"]
+
+    found = [problem.where for problem in problems(changed(change))]
+    assert sorted(found) == ["expect[0]", "expect[1]", "expect[2]", "expect[3]"]
