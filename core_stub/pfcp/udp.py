@@ -163,7 +163,7 @@ class PfcpNode(asyncio.DatagramProtocol):
     def _dispatch(self, event: Event) -> None:
         match event:
             case RequestReceived(peer, token, message):
-                self._endpoint.respond(peer, token, self._serve(peer, message))
+                self._answer(peer, token, message)
             case ResponseReceived(peer, token, response):
                 future = self._responses.get((peer, token))
                 if future is not None and not future.done():
@@ -177,20 +177,25 @@ class PfcpNode(asyncio.DatagramProtocol):
                 if self._on_event is not None:
                     self._on_event(event)
 
-    def _serve(self, peer: Address, message: SessionRequest) -> Response:
-        """The handler's response, or the one that says why there is none."""
-        seid = message.cp_f_seid.seid if isinstance(message, SessionEstablishmentRequest) else 0
+    def _answer(self, peer: Address, token: int, message: SessionRequest) -> None:
+        """Send the handler's response, or the one that says why there is none."""
         try:
             if self._handle is None:
                 raise RemoteProtocolError(Cause.SERVICE_NOT_SUPPORTED, "this node takes no session requests")
-            return self._handle(peer, message)
+            self._endpoint.respond(peer, token, self._handle(peer, message))
         except RemoteProtocolError as error:
             log.warning("%s:%d: %s rejected: %s", *peer, type(message).__name__, error)
-            cause, offending_ie = error.cause, error.offending_ie
+            self._reject(peer, token, message, error.cause, error.offending_ie)
         except Exception:
             log.exception("%s:%d: %s: the handler failed", *peer, type(message).__name__)
-            cause, offending_ie = Cause.SYSTEM_FAILURE, None
-        return rejection(message.message_type, cause, self._node_id, seid=seid, offending_ie=offending_ie)
+            self._reject(peer, token, message, Cause.SYSTEM_FAILURE, None)
+
+    def _reject(
+        self, peer: Address, token: int, message: SessionRequest, cause: Cause, offending_ie: int | None
+    ) -> None:
+        seid = message.cp_f_seid.seid if isinstance(message, SessionEstablishmentRequest) else 0
+        response = rejection(message.message_type, cause, self._node_id, seid=seid, offending_ie=offending_ie)
+        self._endpoint.respond(peer, token, response)
 
     async def _next_change(self, peer: Address) -> None:
         future: asyncio.Future[None] = self._loop.create_future()

@@ -244,6 +244,7 @@ def _from_sdf_filter(parts: Parts) -> SdfFilter:
         # Without them the filter would match more than was asked for.
         detail = "SDF filters by traffic class, SPI or flow label"
         raise RemoteProtocolError(Cause.SERVICE_NOT_SUPPORTED, detail, IeType.SDF_FILTER)
+    _require(parts["FD"] or parts["BID"], "a flow description or an SDF filter ID")
     flow = parts["FlowDesc"]["Val"].decode("ascii") if parts["FD"] else None
     return SdfFilter(flow, parts.get("SDFFilterID"))
 

@@ -1,0 +1,307 @@
+"""PFCP messages to bytes and back, against pycrate's dissection of whole messages, and what malformed ones raise."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address
+from typing import get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pycrate_mobile import TS29244_PFCP
+
+from core_stub.errors import LocalProtocolError, RemoteProtocolError
+from core_stub.pfcp import codec
+from core_stub.pfcp.codec import leaves
+from core_stub.pfcp.codec.framing import pack_ie
+from core_stub.pfcp.codec.layouts import GROUPS, MESSAGES, Layout
+from core_stub.pfcp.codec.leaves import LEAVES
+from core_stub.pfcp.ies import (
+    ApplyAction,
+    Cause,
+    CreateQer,
+    FSeid,
+    FTeid,
+    IeType,
+    NodeId,
+    SdfFilter,
+    UeIpAddress,
+    VolumeMeasurement,
+)
+from core_stub.pfcp.messages import (
+    HeartbeatRequest,
+    Message,
+    SessionReportResponse,
+)
+from tests.support.pfcp import SAMPLES, UPLINK_PDR, establishment, only
+
+FUZZ_INPUTS = 6000
+
+
+def name(message: Message) -> str:
+    return type(message).__name__
+
+
+@pytest.mark.parametrize("message", SAMPLES, ids=name)
+def test_every_message_survives_the_round_trip(message: Message) -> None:
+    assert only(codec.encode(message, 0x123456)) == message
+
+
+@pytest.mark.parametrize("message", SAMPLES, ids=name)
+def test_pycrate_reads_whole_messages_as_we_frame_them(message: Message) -> None:
+    datagram = codec.encode(message, 0x123456)
+    dissected, error = TS29244_PFCP.parse_PFCP(datagram)
+    assert error == 0
+    assert dissected["Hdr"]["SeqNum"].get_val() == 0x123456
+    assert dissected.to_bytes() == datagram
+
+
+def test_the_samples_cover_every_message_and_every_ie() -> None:
+    assert {type(message) for message in SAMPLES} == set(get_args(Message))
+    used = {row.ie for layout in (*MESSAGES.values(), *GROUPS.values()) for row in layout.fields}
+    assert used == set(IeType) == set(LEAVES) | set(GROUPS)
+
+
+PYCRATE_MISTAKES = {IeType.USAGE_REPORT_REPORT}
+"""pycrate 0.8.1 has the table of another IE here."""
+
+
+@pytest.mark.parametrize("ie", sorted(GROUPS.keys() - PYCRATE_MISTAKES), ids=lambda ie: ie.name)
+def test_what_we_require_in_a_group_is_what_pycrate_calls_mandatory(ie: IeType) -> None:
+    assert required(GROUPS[ie]) == set(TS29244_PFCP.PFCPIELUT[ie].MAND)
+
+
+@pytest.mark.parametrize("message_type", MESSAGES)
+def test_what_we_require_in_a_message_is_what_pycrate_calls_mandatory(message_type: int) -> None:
+    assert required(MESSAGES[message_type]) == set(TS29244_PFCP.PFCPDispatcher[message_type]()[1].MAND)
+
+
+def required(layout: Layout) -> set[int]:
+    return {row.ie for row in layout.fields if row.required}
+
+
+u8, u32, u64 = st.integers(0, 0xFF), st.integers(0, 0xFFFFFFFF), st.integers(0, (1 << 64) - 1)
+v4, v6 = st.builds(IPv4Address, u32), st.builds(IPv6Address, st.integers(0, (1 << 128) - 1))
+maybe_v4, maybe_v6 = st.none() | v4, st.none() | v6
+labels = st.lists(st.text("abz09-", min_size=1, max_size=9), min_size=1, max_size=3).map(".".join)
+VALUES = {
+    IeType.F_TEID: st.one_of(
+        st.builds(FTeid, teid=u32, ipv4=v4, ipv6=maybe_v6),
+        st.builds(FTeid, choose=st.just(True), choose_id=st.none() | u8, choose_ipv4=st.just(True)),
+    ),
+    IeType.F_SEID: st.builds(FSeid, u64, v4, maybe_v6),
+    IeType.NODE_ID: st.builds(NodeId, v4 | v6 | labels),
+    IeType.UE_IP_ADDRESS: st.builds(UeIpAddress, maybe_v4, maybe_v6, st.booleans()),
+    IeType.SDF_FILTER: st.builds(SdfFilter, st.text(st.characters(min_codepoint=32, max_codepoint=126)), u32),
+    IeType.VOLUME_MEASUREMENT: st.builds(VolumeMeasurement, st.none() | u64, st.none() | u64, st.none() | u64),
+    IeType.NETWORK_INSTANCE: labels,
+    IeType.S_NSSAI: st.tuples(u8, st.none() | st.integers(0, 0xFFFFFE)),
+    IeType.APPLY_ACTION: st.integers(0, 0xFFFF).map(ApplyAction),
+}
+
+
+@pytest.mark.parametrize("ie", VALUES, ids=lambda ie: ie.name)
+def test_values_survive_the_round_trip(ie: IeType) -> None:
+    @settings(max_examples=15, deadline=None)
+    @given(VALUES[ie])
+    def survives(value: object) -> None:
+        assert LEAVES[ie].decode(LEAVES[ie].encode(value)) == value
+
+    survives()
+
+
+def test_an_apply_action_of_one_octet_is_understood_and_two_are_sent() -> None:
+    assert LEAVES[IeType.APPLY_ACTION].decode(b"\x0c") == ApplyAction.BUFF | ApplyAction.NOCP
+    assert LEAVES[IeType.APPLY_ACTION].encode(ApplyAction.FORW) == b"\x02\x00"
+
+
+def test_an_unknown_cause_still_says_accepted_or_rejected() -> None:
+    assert LEAVES[IeType.CAUSE].decode(b"\x05") is Cause.REQUEST_ACCEPTED
+    assert LEAVES[IeType.CAUSE].decode(b"\xf0") is Cause.REQUEST_REJECTED
+
+
+def test_a_network_instance_may_be_the_plain_name() -> None:
+    assert LEAVES[IeType.NETWORK_INSTANCE].decode(b"internet") == "internet"
+
+
+def test_several_messages_in_one_datagram() -> None:
+    first, second = bytearray(codec.encode(SAMPLES[0], 1)), codec.encode(SAMPLES[8], 2)
+    first[0] |= 0x04
+    found = list(codec.frames(bytes(first) + second))
+    assert [frame.header.sequence for frame in found] == [1, 2]
+    assert [codec.decode(frame) for frame in found] == [SAMPLES[0], SAMPLES[8]]
+
+
+def test_the_priority_of_a_message_is_read() -> None:
+    datagram = bytearray(codec.encode(SAMPLES[0], 1))
+    datagram[0] |= 0x02
+    datagram[7] = 0xA0
+    (frame,) = codec.frames(bytes(datagram))
+    assert frame.header.priority == 10
+    assert codec.decode(frame) == SAMPLES[0]
+
+
+def test_unknown_ies_of_the_standard_and_of_vendors_are_ignored() -> None:
+    message = SessionReportResponse(7, Cause.REQUEST_ACCEPTED)
+    assert only(with_ies(message, pack_ie(60000, b"\x00\x0avendor"), pack_ie(9999, b"x"))) == message
+
+
+def test_the_first_of_a_repeated_ie_counts() -> None:
+    message = SessionReportResponse(7, Cause.REQUEST_ACCEPTED)
+    assert only(with_ies(message, pack_ie(IeType.CAUSE, b"\x40"))) == message
+
+
+def with_ies(message: Message, *ies: bytes) -> bytes:
+    octets = codec.encode(message, 1) + b"".join(ies)
+    return octets[:2] + (len(octets) - 4).to_bytes(2) + octets[4:]
+
+
+def without(message: Message, ie: IeType) -> bytes:
+    """The message as it is sent by somebody who forgets an IE, in a group if it is there."""
+    body = bytes(next(codec.frames(codec.encode(message, 1))).body)
+    kept = strip(body, ie)
+    header = codec.encode(message, 1)[: -len(body)]
+    return header[:2] + (len(header) - 4 + len(kept)).to_bytes(2) + header[4:] + kept
+
+
+def strip(body: bytes, ie: IeType) -> bytes:
+    kept, at = b"", 0
+    while at < len(body):
+        kind, size = int.from_bytes(body[at : at + 2]), int.from_bytes(body[at + 2 : at + 4])
+        value = body[at + 4 : at + 4 + size]
+        if kind != ie:
+            kept += pack_ie(kind, strip(value, ie) if kind in GROUPS else value)
+        at += 4 + size
+    return kept
+
+
+@pytest.mark.parametrize(
+    "ie",
+    [IeType.NODE_ID, IeType.F_SEID, IeType.CREATE_PDR, IeType.PDI, IeType.SOURCE_INTERFACE, IeType.APPLY_ACTION],
+    ids=lambda ie: ie.name,
+)
+def test_a_mandatory_ie_that_is_missing_is_named(ie: IeType) -> None:
+    with pytest.raises(RemoteProtocolError) as raised:
+        only(without(establishment(1), ie))
+    assert (raised.value.cause, raised.value.offending_ie) == (Cause.MANDATORY_IE_MISSING, ie)
+
+
+@pytest.mark.parametrize(
+    ("ie", "value", "cause"),
+    [
+        (IeType.NODE_ID, b"\x07\x01", Cause.MANDATORY_IE_INCORRECT),
+        (IeType.NODE_ID, b"\x00\x01", Cause.INVALID_LENGTH),
+        (IeType.NODE_ID, b"\x02\xff", Cause.MANDATORY_IE_INCORRECT),
+        (IeType.F_SEID, bytes(9), Cause.MANDATORY_IE_INCORRECT),
+        (IeType.PDN_TYPE, b"\x07", Cause.MANDATORY_IE_INCORRECT),
+        (IeType.PDN_TYPE, b"", Cause.INVALID_LENGTH),
+        (IeType.APN_DNN, b"\x40abc", Cause.MANDATORY_IE_INCORRECT),
+        (IeType.CREATE_PDR, pack_ie(IeType.PDR_ID, b"\x01"), Cause.INVALID_LENGTH),
+    ],
+)
+def test_a_malformed_ie_is_named(ie: IeType, value: bytes, cause: Cause) -> None:
+    message = replace(establishment(1), pdn_type=None, apn_dnn=None)
+    with pytest.raises(RemoteProtocolError) as raised:
+        only(with_ies_first(message, pack_ie(ie, value)))
+    assert raised.value.cause is cause
+    assert raised.value.offending_ie in {ie, IeType.PDR_ID}
+
+
+def with_ies_first(message: Message, ie: bytes) -> bytes:
+    octets = codec.encode(message, 1)
+    octets = octets[:16] + ie + octets[16:]
+    return octets[:2] + (len(octets) - 4).to_bytes(2) + octets[4:]
+
+
+def test_a_filter_that_cannot_be_honoured_is_rejected_instead_of_widened() -> None:
+    with pytest.raises(RemoteProtocolError) as raised:
+        LEAVES[IeType.SDF_FILTER].decode(b"\x02\x00\x10\xfc")
+    assert raised.value.cause is Cause.SERVICE_NOT_SUPPORTED
+
+
+@pytest.mark.parametrize("cut", [1, 5, 20])
+def test_a_message_cut_short_is_a_wrong_length(cut: int) -> None:
+    with pytest.raises(RemoteProtocolError) as raised:
+        only(codec.encode(establishment(1), 1)[:-cut])
+    assert raised.value.cause is Cause.INVALID_LENGTH
+
+
+def test_what_has_no_room_for_a_header_is_a_wrong_length() -> None:
+    for octets in (b"", b"\x20", bytes(7), codec.encode(establishment(1), 1)[:15]):
+        with pytest.raises(RemoteProtocolError):
+            list(codec.frames(octets))
+
+
+def test_a_session_message_without_seid_is_rejected() -> None:
+    with pytest.raises(RemoteProtocolError):
+        only(b"\x20\x36\x00\x04\x00\x00\x01\x00")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        HeartbeatRequest(1 << 32),
+        replace(establishment(1), create_pdrs=()),
+        replace(establishment(1), cp_f_seid=FSeid(1)),
+        replace(establishment(1), create_pdrs=(replace(UPLINK_PDR, pdr_id=1 << 16),)),
+        replace(establishment(1), create_qers=(CreateQer(1, mbr_uplink_kbps=5),)),
+        replace(establishment(1), node_id=NodeId("")),
+    ],
+    ids=["time stamp", "no PDR", "no address", "PDR ID", "half an MBR", "no name"],
+)
+def test_what_does_not_fit_is_our_fault(message: Message) -> None:
+    with pytest.raises(LocalProtocolError):
+        codec.encode(message, 1)
+
+
+def test_an_f_teid_is_chosen_for_some_kind_of_address() -> None:
+    pdr = replace(UPLINK_PDR, pdi=replace(UPLINK_PDR.pdi, f_teid=FTeid(choose=True)))
+    with pytest.raises(LocalProtocolError, match="choose_ipv4"):
+        codec.encode(replace(establishment(1), create_pdrs=(pdr,)), 1)
+
+
+def test_mutations_raise_nothing_but_remote_protocol_errors() -> None:
+    rng = random.Random(29244)
+    seeds = [codec.encode(message, 1) for message in SAMPLES]
+    rejected = 0
+    for _ in range(FUZZ_INPUTS):
+        octets = mutate(bytearray(rng.choice(seeds)), rng)
+        try:
+            for frame in codec.frames(octets):
+                codec.decode(frame)
+        except RemoteProtocolError:
+            rejected += 1
+    assert 0 < rejected < FUZZ_INPUTS
+
+
+@pytest.mark.parametrize("ie", LEAVES, ids=lambda ie: ie.name)
+def test_any_octets_are_a_value_that_we_could_send_or_an_error(ie: IeType) -> None:
+    rng = random.Random(int(ie))
+    for _ in range(60):
+        octets = bytes([rng.randrange(16)]) + rng.randbytes(rng.randrange(24))
+        try:
+            value = leaves.decode(ie, octets)
+        except RemoteProtocolError as error:
+            assert error.offending_ie == ie
+        else:
+            assert value is False or leaves.decode(ie, leaves.encode(ie, value)) == value
+
+
+def mutate(octets: bytearray, rng: random.Random) -> bytes:
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randrange(len(octets))
+        match rng.randrange(4):
+            case 0:
+                octets[at] = rng.choice((0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)))
+            case 1:
+                octets[at] ^= 1 << rng.randrange(8)
+            case 2:
+                del octets[at : at + rng.randint(1, 8)]
+            case _:
+                octets[at:at] = octets[max(0, at - 8) : at]
+        octets = octets or bytearray(1)
+    if rng.random() < 0.7 and len(octets) > 4:
+        octets[2:4] = (len(octets) - 4).to_bytes(2)
+    return bytes(octets)
