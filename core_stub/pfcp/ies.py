@@ -447,11 +447,14 @@ class CreateBar:
 
 @dataclass(frozen=True)
 class VolumeMeasurement:
-    """§8.2.44; octets."""
+    """§8.2.44; octets, and packets."""
 
     total: int | None = None
     uplink: int | None = None
     downlink: int | None = None
+    total_packets: int | None = None
+    uplink_packets: int | None = None
+    downlink_packets: int | None = None
 
 
 @dataclass(frozen=True)

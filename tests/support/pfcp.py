@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from itertools import chain, cycle
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from core_stub.pfcp import codec
 from core_stub.pfcp.endpoint import Endpoint, Event, RequestReceived, Settings
@@ -70,7 +73,7 @@ SMF_NODE = NodeId(IPv4Address(SMF[0]))
 UPF_NODE = NodeId(IPv4Address(UPF[0]))
 V4, V6 = IPv4Address("10.1.2.3"), IPv6Address("2001:db8::3")
 _GTPU_V4 = OuterHeaderCreationDescription.GTPU_UDP_IPV4
-_USAGE = UsageReport(1, 2, 0x0802, VolumeMeasurement(30, 10, 20))
+_USAGE = UsageReport(1, 2, 0x0802, VolumeMeasurement(30, 10, 20, 3, 1, 2))
 
 UPLINK_PDR = CreatePdr(
     pdr_id=2,
@@ -301,3 +304,15 @@ def write_pcap(path: Path, datagrams: Iterable[bytes]) -> None:
             ends = IPv4Address(SMF[0]).packed + IPv4Address(UPF[0]).packed
             packet = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(udp), number, 0, 64, 17, 0) + ends + udp
             file.write(struct.pack("<IIII", 0, number * 1000, len(packet), len(packet)) + packet)
+
+
+def dissect(path: Path, datagrams: Iterable[bytes]) -> list[Counter[tuple[str, str]]]:
+    """How often tshark finds each field with each value, datagram by datagram; `path` is where the capture goes."""
+    write_pcap(path, datagrams)
+    tshark = subprocess.run(["tshark", "-r", str(path), "-T", "pdml"], capture_output=True, check=True)
+    found = []
+    for packet in ElementTree.fromstring(tshark.stdout).iter("packet"):
+        fields = [(field.get("name", ""), field.get("show", "")) for field in packet.iter("field")]
+        protocols = [(protocol.get("name", ""), "") for protocol in packet.iter("proto")]
+        found.append(Counter(item for item in fields + protocols if item[0].startswith(("pfcp", "_ws."))))
+    return found

@@ -95,7 +95,7 @@ VALUES = {
     IeType.NODE_ID: st.builds(NodeId, v4 | v6 | labels),
     IeType.UE_IP_ADDRESS: st.builds(UeIpAddress, maybe_v4, maybe_v6, st.booleans()),
     IeType.SDF_FILTER: st.builds(SdfFilter, st.text(st.characters(min_codepoint=32, max_codepoint=126)), u32),
-    IeType.VOLUME_MEASUREMENT: st.builds(VolumeMeasurement, st.none() | u64, st.none() | u64, st.none() | u64),
+    IeType.VOLUME_MEASUREMENT: st.builds(VolumeMeasurement, *[st.none() | u64] * 6),
     IeType.NETWORK_INSTANCE: labels,
     IeType.S_NSSAI: st.tuples(u8, st.none() | st.integers(0, 0xFFFFFE)),
     IeType.APPLY_ACTION: st.integers(0, 0xFFFF).map(ApplyAction),

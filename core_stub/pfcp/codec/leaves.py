@@ -289,21 +289,27 @@ def _from_creation(parts: Parts) -> OuterHeaderCreation:
     return OuterHeaderCreation(description, parts.get("TEID"), *_from_addresses(parts), parts.get("Port"))
 
 
+_VOLUME_PARTS = {
+    "total": ("TOVOL", "TotalVolume"),
+    "uplink": ("ULVOL", "UplinkVolume"),
+    "downlink": ("DLVOL", "DownlinkVolume"),
+    "total_packets": ("TONOP", "TotalNumPackets"),
+    "uplink_packets": ("ULNOP", "UplinkNumPackets"),
+    "downlink_packets": ("DLNOP", "DownlinkNumPackets"),
+}
+"""Flag and part by attribute."""
+
+
 def _to_volume(volume: VolumeMeasurement) -> Parts:
-    given = {
-        "TotalVolume": volume.total,
-        "UplinkVolume": volume.uplink,
-        "DownlinkVolume": volume.downlink,
-    }
-    flags = {"TOVOL": volume.total, "ULVOL": volume.uplink, "DLVOL": volume.downlink}
-    return {
-        **{name: int(value is not None) for name, value in flags.items()},
-        **{name: value for name, value in given.items() if value is not None},
-    }
+    parts: Parts = {}
+    for name, (flag, part) in _VOLUME_PARTS.items():
+        if (value := getattr(volume, name)) is not None:
+            parts |= {flag: 1, part: value}
+    return parts
 
 
 def _from_volume(parts: Parts) -> VolumeMeasurement:
-    return VolumeMeasurement(parts.get("TotalVolume"), parts.get("UplinkVolume"), parts.get("DownlinkVolume"))
+    return VolumeMeasurement(**{name: parts.get(part) for name, (_, part) in _VOLUME_PARTS.items()})
 
 
 def _from_threshold(parts: Parts) -> int:
