@@ -5,7 +5,7 @@ from __future__ import annotations
 import aiohttp
 
 from core_stub.pfcp.ies import FTeid
-from core_stub.smf.run import RanError
+from core_stub.smf.run import RanError, RanRejectedError
 from core_stub.smf.session import PduSession
 
 _TIMEOUT = aiohttp.ClientTimeout(total=5.0)
@@ -25,8 +25,10 @@ class HttpRan:
         try:
             async with self._http.post(url, json=body, timeout=_TIMEOUT) as response:
                 if not response.ok:
-                    raise RanError(f"POST {url}: {response.status} {(await response.text())[:200]}")
+                    raise RanRejectedError(f"POST {url}: {response.status} {(await response.text())[:200]}")
         except TimeoutError as error:
             raise RanError(f"POST {url}: no answer within {_TIMEOUT.total:g} s") from error
+        except aiohttp.ClientConnectorError as error:
+            raise RanRejectedError(f"POST {url}: {error}") from error
         except aiohttp.ClientError as error:
             raise RanError(f"POST {url}: {error}") from error

@@ -53,11 +53,15 @@ class NotAssociatedError(Exception):
 
 
 class RanError(Exception):
-    """A gNB refused or did not answer."""
+    """A gNB did not answer."""
+
+
+class RanRejectedError(RanError):
+    """A gNB refused or could not be reached, and so changed nothing."""
 
 
 _FAILURES = (UpfRejectedError, NotAssociatedError, PfcpTimeoutError, RemoteProtocolError, RanError)
-_NOTHING_DONE = (UpfRejectedError, NotAssociatedError)
+_NOTHING_DONE = (UpfRejectedError, NotAssociatedError, RanRejectedError)
 
 
 class ProcedureError(Exception):

@@ -40,7 +40,7 @@ from core_stub.pfcp.messages import (
     SessionRequest,
 )
 from core_stub.smf.config import SmfConfig, load
-from core_stub.smf.run import NotAssociatedError, RanError
+from core_stub.smf.run import NotAssociatedError, RanError, RanRejectedError
 from core_stub.smf.session import PduSession
 
 GNB = FTeid(0x77, IPv4Address("10.1.0.7"))
@@ -124,8 +124,10 @@ class World:
         """The port Ran."""
         await asyncio.sleep(0)
         fault = self._called("gnb", f_teid)
-        if fault in ("rejected", "request lost"):
-            raise RanError(f"gnb: {fault}")
+        if fault == "rejected":
+            raise RanRejectedError("gnb: rejected")
+        if fault == "request lost":
+            raise RanError("gnb: request lost")
         self.gnb_n3 = f_teid
         self.after_each()
         if fault == "answer lost":
