@@ -38,6 +38,14 @@ _REMEMBERED = 1024
 
 _ETHERNET_HEADER = 14
 
+_KEEPALIVE = (
+    # A CPE whose namespace is gone says no goodbye: it is given up after 15 s of silence.
+    (socket.TCP_KEEPIDLE, 5),
+    (socket.TCP_KEEPINTVL, 5),
+    (socket.TCP_KEEPCNT, 2),
+    (socket.TCP_USER_TIMEOUT, 15_000),
+)
+
 
 class Datapath:
     """A connected switch."""
@@ -115,9 +123,6 @@ def on_refused(handler: Callable[[AnyApp, Refused], None]) -> Callable[[AnyApp, 
 def start(listener: socket.socket, app_modules: Iterable[str]) -> None:
     """Load the apps and serve switches on `listener` from threads; LookupError for a module without an app."""
     cfg.CONF(args=[], project="bearerlab", default_config_files=[])
-    # A CPE whose namespace is gone sends no FIN: ask every 5 s, and give up after two requests without a reply.
-    cfg.CONF.set_override("echo_request_interval", 5.0)
-    cfg.CONF.set_override("maximum_unreplied_echo_requests", 2)
     # os-ken would bind in a thread, where nobody hears that the port is taken: our listener takes its place.
     ofp_handler.OpenFlowController = lambda: lambda: _accept(listener)
     manager = AppManager.get_instance()
@@ -164,6 +169,9 @@ class _Connection(controller.Datapath):  # type: ignore[misc]
     def __init__(self, connected: socket.socket, address: object) -> None:
         self._sent: dict[int, Any] = {}
         self._sending = threading.Lock()
+        for option, value in _KEEPALIVE:
+            connected.setsockopt(socket.IPPROTO_TCP, option, value)
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         super().__init__(connected, address)
 
     def sent(self, xid: int) -> Any | None:
@@ -182,7 +190,6 @@ class _Connection(controller.Datapath):  # type: ignore[misc]
         try:
             super()._recv_loop()
         finally:
-            self.set_state(DEAD_DISPATCHER)
             self.send(b"", close_socket=True)  # the sending thread waits on its queue for ever otherwise
 
 

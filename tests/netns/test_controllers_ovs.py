@@ -14,8 +14,9 @@ import pytest
 from controllers import ovs
 from controllers.learning import DESTINATIONS, SOURCES
 from testbed import netns
-from tests.support.cpe_rig import MANAGEMENT, CpeRig, Daemons, cpe_rig, eventually
+from tests.support.cpe_rig import MANAGEMENT, CpeRig, Daemons, cpe_rig
 from tests.support.launcher import Launcher
+from tests.support.polling import eventually
 
 pytestmark = [pytest.mark.netns, pytest.mark.ovs]
 

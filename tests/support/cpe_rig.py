@@ -4,32 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from controllers import ovs
 from testbed import netns
 
 MANAGEMENT = "172.31.255.1"
 HOST2 = "10.9.0.2"
-
-Found = TypeVar("Found")
-
-
-def eventually(look: Callable[[], Found], wanted: Callable[[Found], bool], within: float = 20) -> Found:
-    """What `look` finds once it is as wanted; fails with the last thing seen."""
-    deadline = time.monotonic() + within
-    while True:
-        found = look()
-        if wanted(found):
-            return found
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {within} s; last seen: {found}")
-        time.sleep(0.02)
 
 
 @dataclass(frozen=True)

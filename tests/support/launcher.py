@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -26,8 +27,8 @@ class Launcher:
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
-    def expect(self, event: str, within: float = 20) -> dict[str, Any]:
-        """The next event of this kind; fails with the events passed over if there is none in time."""
+    def expect(self, event: str, dpid: int | None = None, within: float = 20) -> dict[str, Any]:
+        """The next event of this kind (of this switch); fails with the events passed over if there is none in time."""
         passed: list[dict[str, Any]] = []
         deadline = time.monotonic() + within
         while True:
@@ -35,13 +36,13 @@ class Launcher:
                 found = self._events.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 raise AssertionError(f"no {event} within {within} s; got {passed}") from None
-            if found["event"] == event:
+            if found["event"] == event and dpid in (None, found.get("dpid")):
                 return found
             passed.append(found)
 
-    def stop(self) -> int:
-        """End it by SIGTERM; the exit code."""
-        self.process.terminate()
+    def stop(self, ending: signal.Signals = signal.SIGTERM) -> int:
+        """End it by a signal that it handles; the exit code."""
+        self.process.send_signal(ending)
         return self._gone()
 
     def kill(self) -> None:

@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from os_ken.ofproto import ofproto_v1_3 as ofp
@@ -15,6 +16,7 @@ from os_ken.ofproto import ofproto_v1_3 as ofp
 from controllers import launch
 from tests.support.launcher import LAUNCH, Launcher, launched
 from tests.support.openflow_switch import OpenFlowSwitch
+from tests.support.polling import eventually
 
 DPID = 0x42
 
@@ -28,7 +30,7 @@ def controller() -> Iterator[tuple[Launcher, tuple[str, int]]]:
 def test_a_switch_that_connects_gets_flows_and_is_reported(controller: tuple[Launcher, tuple[str, int]]) -> None:
     launcher, address = controller
     with OpenFlowSwitch(address, DPID) as switch:
-        assert launcher.expect("switch_up")["dpid"] == DPID
+        launcher.expect("switch_up", dpid=DPID)
         assert switch.receive(ofp.OFPT_FLOW_MOD).body
     assert launcher.expect("switch_down")["dpid"] == DPID
 
@@ -73,12 +75,25 @@ def test_the_end_of_a_connection_that_was_replaced_is_no_news(controller: tuple[
     replaced = OpenFlowSwitch(address, DPID)
     with replaced, OpenFlowSwitch(address, DPID):
         for _ in range(2):
-            assert launcher.expect("switch_up")["dpid"] == DPID
+            launcher.expect("switch_up", dpid=DPID)
         replaced.close()
-        with OpenFlowSwitch(address, 0x43):
-            assert launcher.expect("switch_up")["dpid"] == 0x43
+        with OpenFlowSwitch(address, 0x43) as other:
+            other.receive(ofp.OFPT_FLOW_MOD)
         assert launcher.expect("switch_down")["dpid"] == 0x43
     assert launcher.expect("switch_down")["dpid"] == DPID
+
+
+def test_a_connection_that_ends_leaves_no_thread(controller: tuple[Launcher, tuple[str, int]]) -> None:
+    launcher, address = controller
+
+    def threads() -> int:
+        return len(list(Path(f"/proc/{launcher.process.pid}/task").iterdir()))
+
+    with OpenFlowSwitch(address, DPID) as switch:
+        switch.receive(ofp.OFPT_FLOW_MOD)
+        connected = threads()
+    # One to receive and one to send.
+    eventually(threads, lambda count: count <= connected - 2)
 
 
 def test_garbage_ends_only_its_own_connection(controller: tuple[Launcher, tuple[str, int]]) -> None:
@@ -88,15 +103,14 @@ def test_garbage_ends_only_its_own_connection(controller: tuple[Launcher, tuple[
         with socket.create_connection(address) as stranger:
             stranger.sendall(b"GET / HTTP/1.1\r\n\r\n" * 100)
         with OpenFlowSwitch(address, 0x44):
-            assert launcher.expect("switch_up")["dpid"] == 0x44
+            launcher.expect("switch_up", dpid=0x44)
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_cleanly_with_a_switch_connected(ending: signal.Signals) -> None:
     with launched() as (launcher, address), OpenFlowSwitch(address, DPID):
         launcher.expect("switch_up")
-        launcher.process.send_signal(ending)
-        assert launcher.stop() == 0
+        assert launcher.stop(ending) == 0
 
 
 def test_a_port_in_use_is_said_and_ends_with_1() -> None:
