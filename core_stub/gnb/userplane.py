@@ -5,10 +5,12 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
 
 from core_stub.datapath import LARGEST, RECEIVE_BUFFER, SO_RCVBUFFORCE, GtpuSocket, PacketLoop
+from core_stub.gnb.arp import ETH_P_ARP, arp_reply
 from core_stub.gnb.config import Ue
 from core_stub.gtpu import Encapsulator, GPdu, Tunnel
 
@@ -31,15 +33,29 @@ class _Radio:
     def __init__(self, ue: Ue) -> None:
         self.traffic = Traffic()
         self.uplink: tuple[Encapsulator, str] | None = None
-        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+        self.ip = _packet_socket(ue.interface, _ETH_P_IP)
         try:
-            self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
-            self.socket.bind((ue.interface, _ETH_P_IP))
-        except OSError as error:
-            self.socket.close()
-            raise OSError(error.errno, error.strerror, ue.interface) from error
-        own_mac = self.socket.getsockname()[4]
-        self.header = bytes.fromhex(ue.mac.replace(":", "")) + own_mac + _ETH_P_IP.to_bytes(2)
+            self.arp = _packet_socket(ue.interface, ETH_P_ARP)
+        except OSError:
+            self.ip.close()
+            raise
+        self.mac: bytes = self.ip.getsockname()[4]
+        self.header = bytes.fromhex(ue.mac.replace(":", "")) + self.mac + _ETH_P_IP.to_bytes(2)
+
+    def close(self) -> None:
+        self.ip.close()
+        self.arp.close()
+
+
+def _packet_socket(interface: str, protocol: int) -> socket.socket:
+    packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+    try:
+        packets.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
+        packets.bind((interface, protocol))
+    except OSError as error:
+        packets.close()
+        raise OSError(error.errno, error.strerror, interface) from error
+    return packets
 
 
 class GnbUserPlane:
@@ -58,7 +74,8 @@ class GnbUserPlane:
             self._close_sockets()
             raise
         for radio in self._radios.values():
-            self._loop.add(radio.socket.fileno(), lambda radio=radio: self._from_ue(radio))  # type: ignore[misc]
+            self._loop.add(radio.ip.fileno(), partial(self._from_ue, radio))
+            self._loop.add(radio.arp.fileno(), partial(self._from_ue_arp, radio))
         self._loop.start()
 
     @property
@@ -91,10 +108,10 @@ class GnbUserPlane:
     def _close_sockets(self) -> None:
         self._gtpu.close()
         for radio in self._radios.values():
-            radio.socket.close()
+            radio.close()
 
     def _from_ue(self, radio: _Radio) -> None:
-        frame = radio.socket.recv(LARGEST)
+        frame = radio.ip.recv(LARGEST)
         uplink = radio.uplink
         if uplink is None:
             self._loop.faults["no PDU session"] += 1
@@ -103,15 +120,23 @@ class GnbUserPlane:
         radio.traffic.uplink += 1
         self._gtpu.send(encapsulate(frame[_ETHERNET_HEADER:]), peer)
 
+    def _from_ue_arp(self, radio: _Radio) -> None:
+        reply = arp_reply(radio.arp.recv(LARGEST), radio.mac)
+        if reply is not None:
+            self._to_ue(radio, reply)
+
+    def _to_ue(self, radio: _Radio, frame: bytes) -> None:
+        try:
+            radio.ip.send(frame)
+        except OSError as error:
+            self._loop.count_error("radio", error)
+
     def _from_tunnel(self, g_pdu: GPdu) -> bool:
         radio = self._by_teid.get(g_pdu.teid)
         if radio is None:
             return False
         radio.traffic.downlink += 1
-        try:
-            radio.socket.send(radio.header + g_pdu.payload)
-        except OSError as error:
-            self._loop.count_error("radio", error)
+        self._to_ue(radio, radio.header + g_pdu.payload)
         return True
 
 

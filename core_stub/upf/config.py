@@ -59,12 +59,14 @@ class UpfConfig(Section):
 
     pfcp: Pfcp
     gtpu: Gtpu
-    session: Annotated[tuple[SessionPool, ...], Field(min_length=1)]
+    session: tuple[SessionPool, ...]
     management: Management
 
     @field_validator("session")
     @classmethod
-    def _one_device_and_no_overlap(cls, pools: tuple[SessionPool, ...]) -> tuple[SessionPool, ...]:
+    def _some_on_one_device_without_overlap(cls, pools: tuple[SessionPool, ...]) -> tuple[SessionPool, ...]:
+        if not pools:
+            raise ValueError("want at least one subnet")
         if len({pool.dev for pool in pools}) > 1:
             raise ValueError("want the same dev for every subnet")
         for one, other in combinations(pools, 2):

@@ -7,6 +7,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -31,7 +32,9 @@ class N6Device:
         try:
             fcntl.ioctl(self.fd, _TUNSETIFF, _request(name, "H", _IFF_TUN | _IFF_NO_PI))
             _configure(name)
-            _route(name, pools)
+            # In a thread of its own, since pyroute2 refuses to work where an event loop runs.
+            with ThreadPoolExecutor(1) as thread:
+                thread.submit(_route, name, pools).result()
         except BaseException:
             self.close()
             raise
