@@ -126,15 +126,13 @@ class NetemEngine:
         for link in links:
             if link.name in self._links:
                 raise LinkEngineError(link.name, "a link of this name exists")
-            ends = (link.a_ifname, link.b_ifname)
-            there, back = self._direction(*ends), self._direction(*reversed(ends))
-            with _naming(link.name):
-                for direction in (there, back):
-                    self._tc.make_end(direction)
-                self._links[link.name] = (there, back)
-                self._impair(link.name, link.a_to_b, link.b_to_a)
-                for direction in (there, back):
-                    self._tc.redirect(joining(direction))
+            there = self._direction(link.a_ifname, link.b_ifname)
+            self._links[link.name] = (there, self._direction(link.b_ifname, link.a_ifname))
+            try:
+                self._join(link)
+            except LinkEngineError:
+                self._part(link.name)
+                raise
 
     def change(self, name: str, a_to_b: LinkProfile, b_to_a: LinkProfile) -> None:
         """Give a running link new profiles; packets on their way keep the old ones. Raises LinkEngineError."""
@@ -154,14 +152,21 @@ class NetemEngine:
 
     def close(self) -> None:
         """Stop; links carry nothing from here on."""
-        try:
-            for name, directions in self._links.items():
-                with _naming(name):
-                    for direction in directions:
-                        self._tc.remove_end(direction)
-        finally:
-            self._links.clear()
-            self._tc.close()
+        for name in tuple(self._links):
+            self._part(name)
+        self._tc.close()
+
+    def _join(self, link: EmulatedLink) -> None:
+        with _naming(link.name):
+            for direction in self._links[link.name]:
+                self._tc.make_end(direction)
+            self._impair(link.name, link.a_to_b, link.b_to_a)
+            for direction in self._links[link.name]:
+                self._tc.redirect(joining(direction))
+
+    def _part(self, name: str) -> None:
+        for direction in self._links.pop(name):
+            self._tc.remove_end(direction)
 
     def _direction(self, source: str, sink: str) -> Direction:
         self._shapers += 1
@@ -196,10 +201,11 @@ class TrafficControl:
         self._silence(direction.source)
 
     def remove_end(self, direction: Direction) -> None:
-        """Take away what `make_end` made; what has gone with its interface is not missed."""
-        if self._ip.link_lookup(ifname=direction.source):
+        """Take away what there is of what `make_end` made: the rest has gone with its interface, or never came."""
+        with suppress(NetlinkError):
             self._ip.tc("del", "clsact", self._index(direction.source))
-        self._ip.link("del", index=self._index(direction.shaper))
+        with suppress(NetlinkError):
+            self._ip.link("del", index=self._index(direction.shaper))
 
     def replace(self, qdisc: Qdisc) -> None:
         """Make the qdisc the root of its device, or give it new parameters."""

@@ -93,10 +93,18 @@ def namespaces(*roles: str) -> Iterator[tuple[str, ...]]:
     """Fresh namespaces, removed afterwards."""
     names = tuple(f"blt-links-{os.getpid()}-{next(_ids)}-{role}" for role in roles)
     with ExitStack() as stack:
-        for name in names:
+        for role, name in zip(roles, names, strict=True):
             netns.create(name)
             stack.callback(netns.delete, name)
+            if role != "engine":
+                _only_what_we_send(name)
         yield names
+
+
+def _only_what_we_send(namespace: str) -> None:
+    # Neighbour discovery of the nodes would be counted by the engine, and lost or queued in a test packet's place.
+    with netns.entered(namespace):
+        Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")
 
 
 def ip_batch(*lines: str, namespace: str = "") -> None:
@@ -163,6 +171,10 @@ class Rig:
         """UDP from `a` to `b`."""
         return Traffic(self.a, self.b, "10.9.0.2")
 
+    def traffic_back(self) -> Traffic:
+        """UDP from `b` to `a`."""
+        return Traffic(self.b, self.a, "10.9.0.1")
+
 
 @contextmanager
 def rig(engine: str, directory: Path) -> Iterator[Rig]:
@@ -221,7 +233,8 @@ class Traffic:
                 break
             data, ancillary, _, _ = self.receiver.recvmsg(65536, 64)
             seconds, nanoseconds = struct.unpack("qq", ancillary[0][2])
-            found.append(Arrival(*_HEADER.unpack_from(data), seconds * 1_000_000_000 + nanoseconds))
+            sequence, sent_ns = _HEADER.unpack_from(data)
+            found.append(Arrival(sequence, sent_ns, seconds * 1_000_000_000 + nanoseconds))
         return found
 
 
