@@ -8,7 +8,7 @@ counting where it did before is not mistaken for its former self.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 Address = tuple[str, int]
@@ -43,7 +43,7 @@ class _Outstanding:
 
 @dataclass(frozen=True)
 class _Served:
-    request: bytes
+    fingerprint: int
     response: bytes | None
     forget_at: float
 
@@ -85,17 +85,18 @@ class Transactions:
     def admit(self, peer: Address, sequence: int, request: bytes, now: float) -> None:
         """A request came in; raises `Duplicate` if it was received before, within the holding time."""
         self._forget(now)
+        fingerprint = hash(request)
         known = self._served.get((peer, sequence))
-        if known is not None and known.request == request:
+        if known is not None and known.fingerprint == fingerprint:
             raise Duplicate(known.response)
         self._served.pop((peer, sequence), None)
-        self._served[peer, sequence] = _Served(request, None, now + self._holding_time)
+        self._served[peer, sequence] = _Served(fingerprint, None, now + self._holding_time)
 
     def answer(self, peer: Address, sequence: int, response: bytes) -> None:
         """The response to an admitted request, kept for its duplicates."""
         known = self._served.get((peer, sequence))
         if known is not None:
-            self._served[peer, sequence] = _Served(known.request, response, known.forget_at)
+            self._served[peer, sequence] = replace(known, response=response)
 
     def get_timer(self) -> float | None:
         """When `expire` has something to do next."""

@@ -33,7 +33,6 @@ log = logging.getLogger(__name__)
 NTP_EPOCH = 2_208_988_800
 """1970 in seconds since 1900."""
 
-_SOCKET_BUFFER = 4 << 20
 _ASSOCIATE_RETRY_S = 1.0
 
 

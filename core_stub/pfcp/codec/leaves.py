@@ -40,6 +40,8 @@ from core_stub.pfcp.ies import (
 )
 
 _CACHED_IES = 8192
+_CACHED_OCTETS = 256
+"""Longer IEs do not come back, and would let a peer fill the memory."""
 
 Parts = dict[str, Any]
 """The parts of an IE by pycrate's names."""
@@ -62,9 +64,12 @@ def encode(ie: IeType, value: Any) -> bytes:
         raise LocalProtocolError(f"{ie.name}: got {value!r}: {error}") from error
 
 
-@lru_cache(_CACHED_IES)
 def decode(ie: IeType, octets: bytes) -> Any:
     """The value of the IE; raises `RemoteProtocolError`."""
+    return _decode_cached(ie, octets) if len(octets) <= _CACHED_OCTETS else _decode(ie, octets)
+
+
+def _decode(ie: IeType, octets: bytes) -> Any:
     try:
         return LEAVES[ie].decode(octets)
     except PycrateErr as error:
@@ -73,6 +78,9 @@ def decode(ie: IeType, octets: bytes) -> Any:
     except ValueError as error:
         detail = f"{ie.name}: got {octets.hex()}: {error}"
         raise RemoteProtocolError(Cause.MANDATORY_IE_INCORRECT, detail, ie) from error
+
+
+_decode_cached = lru_cache(_CACHED_IES)(_decode)
 
 
 # -- one number -------------------------------------------------------------------------------------------------------
