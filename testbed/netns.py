@@ -56,7 +56,10 @@ def exists(name: str) -> bool:
 
 @contextmanager
 def entered(name: str) -> Iterator[None]:
-    """Run the body in the namespace: sockets and processes made by this thread meanwhile belong to it."""
+    """Run the body in the namespace: sockets and processes made by this thread meanwhile belong to it.
+
+    An absolute path, such as `/proc/PID/ns/net`, names a namespace that has no name.
+    """
     with Path("/proc/thread-self/ns/net").open() as outside, (NETNS_DIR / name).open() as inside:
         _call("setns", inside.fileno(), _CLONE_NEWNET)
         try:

@@ -14,7 +14,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import mininet.clean
 from mininet.net import Mininet
 
 from testbed import netns
@@ -30,9 +29,6 @@ from testbed.links.engine import EmulatedLink
 from testbed.plan.model import LinkEnd, Plan, PlannedInterface
 from topologies.nodes import NODE_CLASSES, Cpe, CpeStarter, LabLink, LabNode, LabSwitch
 
-# Mininet's own clean-up ends processes by name and deletes every bridge of the machine: a lab removes its own.
-mininet.clean.cleanup = lambda *_args, **_kwargs: None
-
 
 class BearerNet(Mininet):  # type: ignore[misc]
     """A Mininet built from a plan; `ledger` records what it makes before it is there."""
@@ -41,13 +37,9 @@ class BearerNet(Mininet):  # type: ignore[misc]
         self.plan = plan
         self.names = names
         self._ledger = ledger
+        # Mininet would raise limits of the whole machine first.
+        Mininet.inited = True
         super().__init__(controller=None)
-
-    @classmethod
-    def init(cls) -> None:
-        """Only check for root: Mininet's own would raise limits of the whole machine."""
-        if os.geteuid() != 0:
-            raise HostError("root", "network namespaces need root", "run it with sudo")
 
     def build(self) -> None:
         """Make namespaces, links, addresses and routes, and Mininet's nodes and links over them."""
@@ -138,7 +130,8 @@ def lab(plan: Plan, *, run_dir: Path, on_event: EventHandler, root: Path = LABS)
     The calling thread is in the lab's base namespace meanwhile, so what it starts does not see the host's network.
     Raises HostError without root and RunInvalidError where the plan cannot be built or something stayed behind.
     """
-    BearerNet.init()
+    if os.geteuid() != 0:
+        raise HostError("root", "network namespaces need root", "run it with sudo")
     ledger = open_ledger(root)
     names = Names(ledger.run_id)
     take_down = ExitStack()

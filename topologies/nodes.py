@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import mininet.clean
 from mininet.link import Intf, Link
 from mininet.node import Node
 
@@ -17,6 +18,16 @@ from testbed.graph import Role
 from testbed.lab.build import run_ip
 from testbed.lab.ipbatch import bridge_script
 from testbed.plan.model import PlannedInterface, PlannedNode
+
+
+def cleanup(*_args: object, **_kwargs: object) -> None:
+    """Do nothing, in place of `mininet.clean.cleanup`, which ends processes by name and deletes all bridges there are.
+
+    A `--custom` file that imports this name disarms `mn` itself, whose error path would call Mininet's.
+    """
+
+
+mininet.clean.cleanup = cleanup
 
 CpeStarter = Callable[[PlannedNode, str], None]
 """Starts what joins a CPE's ports: gets the node and its namespace, whose interfaces are up."""

@@ -40,11 +40,10 @@ def run_ip(script: str, *, where: str) -> None:
     result = subprocess.run(["ip", "-batch", "-"], input=script, capture_output=True, text=True, check=False)
     if result.returncode == 0:
         return
+    # Lines that `ip` cannot parse end it without a line number; its message then says what it stumbled over.
     failed = _FAILED_LINE.search(result.stderr)
-    line = script.splitlines()[int(failed[1]) - 1] if failed else script.partition("\n")[0]
-    raise RunInvalidError(
-        f"setting up {where} failed at: ip {line}", process="ip", log_tail=tuple(result.stderr.splitlines())
-    )
+    at = f" at: ip {script.splitlines()[int(failed[1]) - 1]}" if failed else ""
+    raise RunInvalidError(f"setting up {where} failed{at}", process="ip", log_tail=tuple(result.stderr.splitlines()))
 
 
 def _make_namespaces(plan: Plan, names: Names, ledger: Ledger) -> None:

@@ -148,6 +148,10 @@ class Supervisor:
                 if running.ended and not running.stopping:
                     raise _failure(running, f"ended with {_ending(running)} during the run")
 
+    def exit_code(self, name: str) -> int | None:
+        """How a supervised process ended, minus the signal's number if by one; None while it runs."""
+        return self._running[name].popen.returncode
+
     def pid(self, name: str) -> int:
         """The pid of a supervised process."""
         return self._running[name].popen.pid

@@ -1,0 +1,127 @@
+"""A Mininet link with delay, loss and rate that also works where the kernel has no netem.
+
+`BearerLink` takes TCLink's parameters. TCLink itself fails silently without netem: it prints an error and goes on with
+a link that delays nothing. Here one link engine serves all links of the process, in a namespace of its own; the ledger
+lets `bearerlab clean` remove it if Mininet is killed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from mininet.link import Link
+from mininet.node import Node
+
+from testbed import netns
+from testbed.lab.build import run_ip
+from testbed.lab.clean import remove
+from testbed.lab.ledger import open_ledger, read_lab
+from testbed.lab.names import Names
+from testbed.lab.processes import Command, Supervisor
+from testbed.links.engine import EmulatedLink, LinkEngine, choose
+from testbed.links.netem import NetemEngine
+from testbed.links.profile import LinkProfile
+from testbed.links.wire import WireEngine, wire_argv
+from testbed.units import parse_duration_ms
+
+
+class BearerLink(Link):  # type: ignore[misc]
+    """A veth pair, or an emulated link if one of its ends has delay, jitter, loss or bw.
+
+    The parameters are TCLink's: bw in Mbit/s, delay and jitter such as "10ms", loss in percent; in `params1` and
+    `params2` for one end only, which then act on what this end sends.
+    """
+
+    def __init__(self, node1: Node, node2: Node, **options: Any) -> None:
+        both = {name: options.pop(name) for name in ("bw", "delay", "jitter", "loss") if name in options}
+        self._profiles = tuple(_profile(**both, **options.pop(end, {})) for end in ("params1", "params2"))
+        super().__init__(node1, node2, **options)
+
+    def makeIntfPair(  # noqa: N802, PLR0913, PLR0917 - Mininet's signature
+        self, name1: str, name2: str, addr1: str, addr2: str, node1: Node, node2: Node, **_options: Any
+    ) -> None:
+        """Make the link's interfaces in their nodes' namespaces."""
+        ends = [
+            f"{name} netns {node.pid} address {mac}"
+            for name, mac, node in ((name1, addr1, node1), (name2, addr2, node2))
+        ]
+        if all(profile.transparent for profile in self._profiles):
+            run_ip(f"link add {ends[0]} type veth peer name {ends[1]}\n", where=f"{node1}-{node2}")
+        else:
+            _Emulation.running().join(f"{node1}-{node2}", (ends[0], ends[1]), self._profiles)
+
+    def delete(self) -> None:
+        """Delete this link; the engine ends with the last one."""
+        super().delete()
+        if not all(profile.transparent for profile in self._profiles):
+            _Emulation.running().release()
+
+
+class _Emulation:
+    """The link engine of this process, with its namespace and ledger; there while there are emulated links."""
+
+    _instance: _Emulation | None = None
+
+    @classmethod
+    def running(cls) -> _Emulation:
+        if cls._instance is None:
+            cls._instance = cls()
+        return cls._instance
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+        self._links = 0
+        self._stack = ExitStack()
+        atexit.register(self._stack.close)
+        ledger = open_ledger()
+        self._stack.callback(lambda: remove(read_lab(ledger.directory)))
+        self._names = Names(ledger.run_id)
+        ledger.namespace(self._names.base)
+        netns.create(self._names.base)
+        logs = Path(self._stack.enter_context(tempfile.TemporaryDirectory(dir=ledger.directory)))
+        supervisor = Supervisor(self._names, ledger, logs, lambda _process, _event: None)
+        self._stack.callback(supervisor.close)
+        self._engine = self._start_engine(supervisor, ledger.directory / "wire.sock")
+        self._stack.callback(self._engine.close)
+
+    def join(self, name: str, ends: tuple[str, str], profiles: tuple[LinkProfile, ...]) -> None:
+        """Make a pair for each end (interface, namespace and address in `ip`'s words) and join the inner ends."""
+        number = next(self._numbers)
+        inner = (f"w{number}a", f"w{number}b")
+        pairs = (f"link add {end} type veth peer name {port}\n" for end, port in zip(ends, inner, strict=True))
+        with netns.entered(self._names.base):
+            run_ip(
+                "".join((*pairs, *(f"link set {port} mtu 9000 addrgenmode none up\n" for port in inner))), where=name
+            )
+        self._engine.add([EmulatedLink(name, *inner, *profiles)])
+        self._links += 1
+
+    def release(self) -> None:
+        """One link less; everything goes with the last one."""
+        self._links -= 1
+        if self._links == 0:
+            self._stack.close()
+            _Emulation._instance = None
+
+    def _start_engine(self, supervisor: Supervisor, control: Path) -> LinkEngine:
+        if choose("auto") == "netem":
+            return NetemEngine(self._names.base)
+        supervisor.start(Command("wire", None, wire_argv(control, seed=1)))
+        supervisor.wait_ready("wire")
+        return WireEngine(control)
+
+
+def _profile(
+    bw: float | None = None, delay: str = "0ms", jitter: str = "0ms", loss: float = 0.0, **_others: Any
+) -> LinkProfile:
+    return LinkProfile(
+        delay_ms=parse_duration_ms(delay),
+        jitter_ms=parse_duration_ms(jitter),
+        loss=loss / 100,
+        rate_bps=round(bw * 1e6) if bw else None,
+    )
