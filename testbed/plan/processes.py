@@ -102,13 +102,12 @@ def _smf(smf: PlannedNode, nodes: Sequence[PlannedNode], core: Core) -> PlannedP
         "pfcp": {
             "server": [{"address": smf.address()}],
             "client": {"upf": clients},
-            "heartbeat_interval": core.heartbeat / 1000,
         },
         "sbi": {"server": [{"address": smf.address(), "port": SBI_PORT}]},
         "session": [
             {"subnet": str(dnn.pool), "dnn": name, "sst": dnn.sst, "qfi": dnn.qfi} for name, dnn in core.dnns.items()
         ],
-        "guard": core.guard / 1000,
+        "ulcl": {"guard": f"{core.guard:g}ms"},
         "management": _management(smf),
     }
     return _function(smf, "smf", config)

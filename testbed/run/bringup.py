@@ -6,6 +6,7 @@ Everything is entered under one ExitStack, so that whatever ends the body takes 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -69,19 +70,16 @@ class Inbox:
             self._seen.add((process, event["event"]))
             self._changed.notify_all()
 
-    def wait(
-        self, process: str, kind: str, alive: Callable[[], None], within: float = READY_WITHIN_S
-    ) -> dict[str, Any]:
-        """The first event of that kind from that process; RunInvalidError if none comes, or `alive` raises."""
-        left = within
+    def wait(self, process: str, kind: str, alive: Callable[[], None]) -> None:
+        """Return once that process has sent an event of that kind; RunInvalidError if none comes, or `alive` raises."""
+        deadline = time.monotonic() + READY_WITHIN_S
         with self._changed:
-            while (found := self._find(process, kind)) is None:
+            while not self._has(process, kind):
                 alive()
-                if left <= 0:
-                    raise RunInvalidError(f"{process} did not say `{kind}` within {within:g} s", process=process)
+                if time.monotonic() > deadline:
+                    text = f"{process} did not say `{kind}` within {READY_WITHIN_S:g} s"
+                    raise RunInvalidError(text, process=process)
                 self._changed.wait(POLL_S)
-                left -= POLL_S
-        return found
 
     def _has(self, process: str, kind: str) -> bool:
         return (process, kind) in self._seen

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 from testbed import netns
 from testbed.lab.build import run_ip
 from testbed.plan.model import Plan, PlannedSession
@@ -18,14 +16,12 @@ GATEWAY = "169.254.0.1"
 def establish(plan: Plan, running: RunningLab, record: RunRecord) -> dict[str, str]:
     """Establish every session of the plan; UE → its address. RunInvalidError if the core refuses one."""
 
-    def attach(planned: PlannedSession) -> tuple[str, str]:
+    addresses: dict[str, str] = {}
+    # One after the other, so that the same UE gets the same address in every run.
+    for planned in plan.sessions:
         body = {"ue": planned.ue, "dnn": planned.dnn, "sst": planned.sst}
         answer = request(running.ledger.directory / f"{planned.gnb}.sock", "POST", "/attach", body)
-        return planned.ue, answer["ueIpv4Address"]
-
-    with ThreadPoolExecutor() as pool:
-        addresses = dict(pool.map(attach, plan.sessions))
-    for planned in plan.sessions:
+        addresses[planned.ue] = answer["ueIpv4Address"]
         _configure(plan, planned, addresses[planned.ue], running)
         record.event("ue_configured", ue=planned.ue, address=addresses[planned.ue])
     return addresses

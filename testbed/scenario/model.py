@@ -130,7 +130,6 @@ class Core(_Strict):
         examples=[{"internet": {"pool": "10.45.0.0/16", "psa": "upf-cloud"}}],
     )
     ue_mtu: int = Field(default=1500, ge=576, le=9000, description="MTU of the PDU sessions.", examples=[1500])
-    heartbeat: DurationMs = Field(default=5000.0, description="Interval of PFCP heartbeats.", examples=["5s"])
     guard: DurationMs = Field(
         default=200.0,
         description="How long an old path is kept for packets in flight when traffic moves to a new one.",
@@ -260,7 +259,9 @@ class Scenario(_Strict):
     seed: int = Field(default=1, ge=0, description="Seeds everything random; `--seed` overrides it.", examples=[1])
     topology: Topology = Field(description="The network.", examples=[{"name": "metro"}])
     links: Links = Field(default_factory=Links, description="How links behave.", examples=[{"engine": "auto"}])
-    core: Core = Field(default_factory=Core, description="The 5G core.", examples=[{"ue_mtu": 1500}])
+    core: Core = Field(
+        default_factory=Core, description="Data networks, sessions and timers.", examples=[{"ue_mtu": 1500}]
+    )
     services: dict[Name, Service] = Field(
         default_factory=dict,
         description="Services by name.",

@@ -1,0 +1,171 @@
+"""The plan of the shipped scenario: deterministic, complete, and its routes lead where they should."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import TypeAdapter
+
+from testbed.errors import InputError
+from testbed.graph import Role, Tier
+from testbed.plan.model import Plan, PlannedNode
+from testbed.run import load_plan
+from testbed.units import fibre_delay_ms
+from tests.support.scenario import LOCAL_BREAKOUT
+
+
+@pytest.fixture(scope="module")
+def planned() -> Plan:
+    return load_plan(LOCAL_BREAKOUT)[1]
+
+
+def addresses(node: PlannedNode) -> tuple[str, ...]:
+    return tuple(address for port in node.interfaces for address in port.addresses)
+
+
+class Forwarding:
+    """Looks packets up in the plan's routes, as the kernel will."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.owner = {str(ip_interface(own).ip): node.name for node in plan.nodes for own in addresses(node)}
+        self.own = {
+            node.name: {str(ip_interface(own).ip) for own in (*node.loopback, *addresses(node))} for node in plan.nodes
+        }
+        self.table = {node.name: self._table(node) for node in plan.nodes}
+
+    @staticmethod
+    def _table(node: PlannedNode) -> list[tuple[IPv4Network | IPv6Network, str | None]]:
+        entries: list[tuple[IPv4Network | IPv6Network, str | None]]
+        entries = [(ip_network(route.prefix), route.via) for route in node.routes]
+        entries += [(ip_interface(own).network, None) for own in addresses(node)]
+        return sorted(entries, key=lambda entry: -entry[0].prefixlen)
+
+    def next(self, node: str, target: str) -> str | None:
+        """The node to which `node` sends a packet for `target`; None if it is its own."""
+        if target in self.own[node]:
+            return None
+        address = ip_address(target)
+        via = next(via for prefix, via in self.table[node] if address in prefix)
+        return self.owner[via or target]
+
+    def path(self, source: str, target: str) -> list[str]:
+        """The nodes that a packet passes from `source` to `target`, both included."""
+        hops = [source]
+        while (following := self.next(hops[-1], target)) is not None:
+            assert following not in hops, f"a loop: {hops}"
+            hops.append(following)
+        return hops
+
+
+def test_same_file_same_plan(planned: Plan) -> None:
+    again = load_plan(LOCAL_BREAKOUT)[1]
+    assert TypeAdapter(Plan).dump_json(again) == TypeAdapter(Plan).dump_json(planned)
+
+
+def test_a_seed_changes_nothing_else(planned: Plan) -> None:
+    assert load_plan(LOCAL_BREAKOUT, seed=7)[1] == replace(planned, seed=7)
+
+
+def test_a_plan_survives_json(planned: Plan) -> None:
+    adapter = TypeAdapter(Plan)
+    assert adapter.validate_json(adapter.dump_json(planned)) == planned
+
+
+def test_n3_of_the_central_path_crosses_metro_and_backbone(planned: Plan) -> None:
+    for version in (4, 6):
+        upf = planned.node("upf-cloud").address(version)
+        hops = Forwarding(planned).path("gnb1", upf)
+        assert hops in (
+            ["gnb1", "csr1", "agg1", "m1", "m2", "m3", "pe1", "guangzhou", "pe2", "upf-cloud"],
+            ["gnb1", "csr1", "agg1", "m1", "m4", "m3", "pe1", "guangzhou", "pe2", "upf-cloud"],
+        )
+
+
+def test_n3_of_the_edge_stays_in_the_metro(planned: Plan) -> None:
+    assert Forwarding(planned).path("gnb1", planned.node("upf-edge").address()) == ["gnb1", "csr1", "agg1", "upf-edge"]
+
+
+@pytest.mark.parametrize(("upf", "host"), [("upf-edge", "mec1"), ("upf-cloud", "app1")])
+def test_the_anycast_address_is_next_to_each_upf(planned: Plan, upf: str, host: str) -> None:
+    assert Forwarding(planned).path(upf, "203.0.113.10") == [upf, host]
+
+
+def test_hosts_answer_users_through_the_upf_of_their_own_site(planned: Plan) -> None:
+    for host, upf in (("mec1", "upf-edge"), ("app1", "upf-cloud"), ("app2", "upf-cloud")):
+        assert Forwarding(planned).next(host, "10.45.0.2") == upf
+
+
+def test_everybody_reaches_everybody(planned: Plan) -> None:
+    nodes = [node for node in planned.nodes if addresses(node)]
+    forwarding = Forwarding(planned)
+    for version in (4, 6):
+        for source in nodes:
+            for target in nodes:
+                assert forwarding.path(source.name, target.address(version))[-1] == target.name
+
+
+def test_addresses_and_macs_are_unique(planned: Plan) -> None:
+    all_addresses = [str(ip_interface(own).ip) for node in planned.nodes for own in addresses(node)]
+    macs = [port.mac for node in planned.nodes for port in node.interfaces]
+    assert len(set(all_addresses)) == len(all_addresses)
+    assert len(set(macs)) == len(macs)
+
+
+def test_the_backbone_has_the_delay_of_its_fibre(planned: Plan) -> None:
+    shortest = [planned.link("pe1-guangzhou"), planned.link("pe2-guangzhou")]
+    length = sum(link.distance_km for link in shortest)
+    assert length == pytest.approx(1976, abs=1)
+    assert sum(link.a_to_b.delay_ms for link in shortest) == pytest.approx(fibre_delay_ms(length) + 0.04, abs=1e-6)
+    assert {link.name for link in planned.links if link.tier is Tier.BACKBONE} > {link.name for link in shortest}
+
+
+def test_the_whole_map_on_request() -> None:
+    whole = load_plan(LOCAL_BREAKOUT, ["topology.params.backbone_scope=map"])[1]
+    assert len([node for node in whole.nodes if node.site == "backbone"]) == 38
+    assert Forwarding(whole).path("gnb1", whole.node("upf-cloud").address())[-3:] == ["guangzhou", "pe2", "upf-cloud"]
+
+
+def test_network_functions_find_each_other(planned: Plan) -> None:
+    configs = {process.name: yaml.safe_load(process.config) for process in planned.processes if process.config}
+    upfs = {client["name"]: client["address"] for client in configs["smf"]["smf"]["pfcp"]["client"]["upf"]}
+    for name, address in upfs.items():
+        assert configs[name]["upf"]["pfcp"]["server"] == [{"address": address}]
+    assert configs["gnb1"]["gnb"]["smf"]["address"] == configs["smf"]["smf"]["sbi"]["server"][0]["address"]
+    ue = planned.node("ue1").interface("gnb1")
+    assert configs["gnb1"]["gnb"]["ues"][0] == {"name": "ue1", "interface": "ue1", "mac": ue.mac}
+
+
+def test_settings_change_the_plan() -> None:
+    settings = ["links.tiers.radio.delay=5ms", "links.override=[{link: m1-m2, distance: 400km}]"]
+    changed = load_plan(LOCAL_BREAKOUT, settings)[1]
+    assert changed.link("ue1-gnb1").a_to_b.delay_ms == 5
+    assert changed.link("m1-m2").a_to_b.delay_ms == pytest.approx(2.02)
+
+
+def test_a_wrong_setting_is_an_input_error() -> None:
+    with pytest.raises(InputError, match="KEY=VALUE"):
+        load_plan(LOCAL_BREAKOUT, ["nonsense"])
+
+
+def test_cpes_have_datapaths_and_management(planned: Plan) -> None:
+    cpes = [node for node in planned.nodes if node.role is Role.CPE]
+    assert [cpe.datapath_id for cpe in cpes] == [1, 2]
+    assert len({cpe.management for cpe in cpes}) == 2
+    assert planned.controller == "tcp:172.31.255.1:6653"
+
+
+def test_a_topology_from_a_template(tmp_path: Path) -> None:
+    (tmp_path / "line.yml.j2").write_text(
+        "name: line\n"
+        "nodes:\n"
+        "{% for i in range(routers) %}  - {name: r{{ i }}, role: router}\n{% endfor %}"
+        "links:\n"
+        "{% for i in range(routers - 1) %}  - {a: r{{ i }}, b: r{{ i + 1 }}, tier: metro, distance: 10km}\n{% endfor %}"
+    )
+    (tmp_path / "line-scenario.yml").write_text("name: line\ntopology: {file: line.yml.j2, params: {routers: 4}}\n")
+    line = load_plan(tmp_path / "line-scenario.yml")[1]
+    assert Forwarding(line).path("r0", line.node("r3").address()) == ["r0", "r1", "r2", "r3"]
