@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Never, TextIO
 from urllib.parse import urlsplit
 
-from traffic.process import STOP_SIGNALS, above_zero, emit
+from traffic.process import STOP_SIGNALS, above_zero, emit, open_samples
 from traffic.samples import HttpSample, http_line
 
 _CHUNK = 1 << 16
@@ -110,7 +110,7 @@ def main(argv: list[str] | None = None) -> None:
     try:
         for number in STOP_SIGNALS:
             signal.signal(number, _stop)
-        with arguments.samples.open("w", buffering=1) as samples:
+        with open_samples(arguments.samples) as samples:
             emit("ready", name=arguments.name)
             probe(arguments.url, samples, interval=arguments.interval, timeout=arguments.timeout)
     except _Stopped:
@@ -118,6 +118,8 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _stop(_number: int, _frame: FrameType | None) -> Never:
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)  # one is enough: a second must not disturb the end
     raise _Stopped
 
 

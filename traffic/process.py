@@ -8,6 +8,8 @@ import json
 import signal
 import time
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
 
 STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 """Either one ends a process of this package cleanly."""
@@ -16,6 +18,14 @@ STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 def emit(event: str, **fields: object) -> None:
     """Write one event as a JSON line to standard output."""
     print(json.dumps({"event": event, "t": time.time(), **fields}), flush=True)
+
+
+def open_samples(path: Path) -> TextIO:
+    """A new samples file to which every write goes at once; SystemExit with a message if it can't be made."""
+    try:
+        return path.open("w", buffering=1)
+    except OSError as error:
+        raise SystemExit(f"--samples {path}: {error.strerror}; want a file that can be written") from error
 
 
 def hold_stop_signals() -> None:

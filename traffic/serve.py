@@ -32,6 +32,7 @@ class _Handler(BaseHTTPRequestHandler):
     """One connection; `server` is the HttpService that took it."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or the last part of a body would wait for an acknowledgement
     server: HttpService
     timeout = 30.0  # a client that goes silent does not hold its thread for ever
 

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
-from traffic.process import Endpoint, above_zero, emit, hold_stop_signals, sleep_unless_stopped
+from traffic.process import Endpoint, above_zero, emit, hold_stop_signals, open_samples, sleep_unless_stopped
 from traffic.samples import StampSample, stamp_line
 from traffic.sockets import receive, stamped_udp
 from traffic.stamp import Lost, MalformedPacketError, Sample, SessionSender
@@ -36,6 +36,8 @@ _LOSES_THE_PROBE = frozenset(
         errno.ENETDOWN,
         errno.EADDRNOTAVAIL,
         errno.EPERM,  # a filter dropped it
+        errno.EACCES,  # a prohibit route
+        errno.EINVAL,  # a blackhole route
         errno.ENOBUFS,
         errno.EAGAIN,
     }
@@ -114,7 +116,6 @@ class ProbeLoop:
             lines.append(stamp_line(StampSample.of(outcome)))
         if lines:
             self._samples.write("".join(lines))
-            self._samples.flush()
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -123,7 +124,7 @@ def main(argv: list[str] | None = None) -> None:
     hold_stop_signals()
     session = SessionSender(timeout=round(arguments.timeout * 1e9))
     gc.disable()  # nothing here makes cycles, and a collection would delay a probe
-    with arguments.samples.open("w") as samples, stamped_udp(None, ipv6=arguments.to.is_ipv6) as udp:
+    with open_samples(arguments.samples) as samples, stamped_udp(None, ipv6=arguments.to.is_ipv6) as udp:
         loop = ProbeLoop(udp, arguments.to, session, samples)
         emit("ready", name=arguments.name, to=str(arguments.to), rate=arguments.rate)
         loop.run(arguments.rate)

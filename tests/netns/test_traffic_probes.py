@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -129,6 +132,30 @@ def test_probes_under_way_at_the_end_are_written_as_lost(nodes: list[Node], tmp_
     assert len(found) == stopped["sent"] == stopped["lost"]
 
 
+def test_probe_that_waits_for_the_reflector_counts_as_dwell_and_not_as_delay(nodes: list[Node], tmp_path: Path) -> None:
+    ue, app = nodes
+    samples = tmp_path / "samples.jsonl"
+    with serve(app) as service, probe_stamp(ue, f"{app.address}:862", samples, "--timeout", "60") as sender:
+        service.process.send_signal(signal.SIGSTOP)
+        eventually(
+            lambda: run(app, "ss", "-Huan", "sport", "=", "862").split(), lambda columns: int(columns[1]) > 20_000
+        )
+        service.process.send_signal(signal.SIGCONT)
+        found = stamp_until(sender, samples, 20)
+    slowest = max((sample.delays for sample in found if sample.delays), key=lambda delays: delays.dwell_ms)
+    assert slowest.up_ms < slowest.dwell_ms / 4
+
+
+def test_replies_are_stamped_when_they_come_and_not_when_they_are_collected(nodes: list[Node], tmp_path: Path) -> None:
+    ue, app = nodes
+    samples = tmp_path / "samples.jsonl"
+    with serve(app), probe_stamp(ue, f"{app.address}:862", samples, "--rate", "200") as sender:
+        found = stamp_until(sender, samples, 100)
+    arrivals = [sample.received for sample in found if sample.received]
+    # Stamped ten at a time, nearly all distances would be next to nothing.
+    assert median(later - earlier for earlier, later in pairwise(arrivals)) > 0.5 / 200
+
+
 def test_reflector_survives_garbage(nodes: list[Node], tmp_path: Path) -> None:
     ue, app = nodes
     samples = tmp_path / "samples.jsonl"
@@ -237,3 +264,14 @@ def test_bad_arguments_are_refused(module: str, arguments: tuple[str, ...], mess
     done = subprocess.run(argv, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 2
     assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "target"), [("stamp_sender", "--to=10.0.0.1:862"), ("http_probe", "--url=http://10.0.0.1/")]
+)
+def test_samples_file_that_cannot_be_made_is_one_clear_message(module: str, target: str, tmp_path: Path) -> None:
+    path = tmp_path / "missing" / "samples.jsonl"
+    argv = (sys.executable, "-m", f"traffic.{module}", "--name", "m", target, "--samples", str(path))
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"--samples {path}: No such file or directory; want a file that can be written\n"
