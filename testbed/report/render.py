@@ -1,0 +1,64 @@
+"""Record → Result → files."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from testbed.plan.model import Plan
+from testbed.record import RunRecord
+from testbed.report.html import html_text
+from testbed.report.junit import junit_text
+from testbed.report.paths import prove_paths
+from testbed.report.result import Result
+from testbed.scenario.expectation import parse
+from testbed.scenario.model import Scenario
+from testbed.verdict import judge, measure
+
+PLAN = TypeAdapter(Plan)
+"""Plan ↔ plan.json."""
+
+
+def render(run_dir: Path) -> Result:
+    """Judge a run directory and write result.json, report.html and junit.xml into it; InputError if it is none."""
+    record = RunRecord.open(run_dir)
+    scenario = Scenario.model_validate(record.read_json("scenario.json"))
+    plan = PLAN.validate_python(record.read_json("plan.json"))
+    result = conclude(record, scenario, plan)
+    files = {
+        "result.json": result.model_dump_json(indent=2) + "\n",
+        "report.html": html_text(result, record, scenario, plan),
+        "junit.xml": junit_text(result, scenario.model_dump_json(by_alias=True)),
+    }
+    for name, text in files.items():
+        (run_dir / name).write_text(text, encoding="utf-8")
+    return result
+
+
+def conclude(record: RunRecord, scenario: Scenario, plan: Plan) -> Result:
+    """The result of a run."""
+    measurements = measure(record, scenario)
+    verdicts = judge(measurements, [parse(expression) for expression in scenario.expect])
+    reason = _invalid_reason(record)
+    data: dict[str, Any] = {
+        "scenario": scenario.name,
+        "seed": plan.seed,
+        "valid": reason is None,
+        "passed": reason is None and all(verdict.passed for verdict in verdicts),
+        "reason": reason,
+        "provenance": record.read_json("provenance.json") or {},
+        "links": record.read_json("links.json") or [],
+        "measurements": measurements,
+        "events": record.events(),
+        "expectations": [asdict(verdict) for verdict in verdicts],
+        "paths": prove_paths(record, scenario, plan),
+    }
+    return Result.model_validate(data)
+
+
+def _invalid_reason(record: RunRecord) -> str | None:
+    events = record.events("invalid")
+    return str(events[0].get("reason", "the run is invalid")) if events else None

@@ -1,0 +1,172 @@
+"""The shape of result.json; its JSON Schema is result.schema.json beside this module."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Distribution(_Part):
+    """Milliseconds; percentiles by nearest rank. All null if there were no values."""
+
+    min: float | None
+    p50: float | None
+    p95: float | None
+    p99: float | None
+    max: float | None
+    mean: float | None
+
+
+class OneWayDelays(_Part):
+    """One-way delays: `up` towards the service, `down` back."""
+
+    up: Distribution
+    down: Distribution
+
+
+class StampMeasurement(_Part):
+    """A STAMP probe in a window. `loss` is a share from 0 to 1."""
+
+    sent: int
+    lost: int
+    loss: float | None
+    rtt_ms: Distribution
+    owd_ms: OneWayDelays
+    longest_gap_ms: float | None
+    reordered: int
+
+
+class HttpMeasurement(_Part):
+    """An HTTP probe in a window; durations are of the requests that succeeded."""
+
+    requests: int
+    errors: int
+    connect_ms: Distribution
+    ttfb_ms: Distribution
+    total_ms: Distribution
+    served_by: dict[str, int]
+
+
+class FlowMeasurement(_Part):
+    """What a flow counter counted in a window; null if it was not read."""
+
+    bytes: int | None
+    packets: int | None
+
+
+Measurement = StampMeasurement | HttpMeasurement | FlowMeasurement
+
+
+class ExpectationResult(_Part):
+    """An expectation, judged; `value` and `bound` in `unit`, null if not measured."""
+
+    expr: str
+    value: float | None
+    bound: float | None
+    unit: str
+    passed: bool
+
+
+class LinkDirection(BaseModel):
+    """What one direction was told to do to packets; further parameters of the engine may follow."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    delay_ms: float = 0.0
+    jitter_ms: float = 0.0
+    loss: float = 0.0
+    rate_bps: int | None = None
+
+
+class LinkAchieved(BaseModel):
+    """What one direction did; lateness is how much later than due packets left, in microseconds."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    packets: int
+    bytes: int
+    dropped_loss: int = 0
+    dropped_queue: int = 0
+    dropped_error: int = 0
+    lateness_us_p50: float | None = None
+    lateness_us_p99: float | None = None
+
+
+class Configured(_Part):
+    """A link's profile in each direction."""
+
+    a_to_b: LinkDirection
+    b_to_a: LinkDirection
+
+
+class Achieved(_Part):
+    """A link's counters in each direction."""
+
+    a_to_b: LinkAchieved
+    b_to_a: LinkAchieved
+
+
+class LinkResult(_Part):
+    """A link; `achieved` is null where no engine carried it (a plain veth pair)."""
+
+    name: str
+    tier: str
+    engine: str
+    configured: Configured
+    achieved: Achieved | None = None
+
+
+class TunnelResult(_Part):
+    """The GTP-U tunnel that a packet was seen in."""
+
+    src: str
+    dst: str
+    teid: int
+    qfi: int | None
+
+
+class HopResult(_Part):
+    """A packet seen at a capture point; `direction` is `up` for the probe and `down` for the reply."""
+
+    point: str
+    node: str
+    t: float
+    direction: str
+    tunnel: TunnelResult | None
+
+
+class PathResult(_Part):
+    """One STAMP probe of a window, followed through the captures."""
+
+    window: str
+    probe: str
+    sequence: int
+    hops: list[HopResult]
+
+
+class Result(_Part):
+    """The outcome of a run. `reason` says why a run that is not `valid` cannot be believed."""
+
+    scenario: str
+    seed: int
+    valid: bool
+    passed: bool
+    reason: str | None = None
+    provenance: dict[str, Any]
+    links: list[LinkResult]
+    measurements: dict[str, Measurement] = Field(description="By `<window>.<probe or flow counter>`.")
+    events: list[dict[str, Any]] = Field(description="In order of time; each has `t` and `kind`.")
+    expectations: list[ExpectationResult]
+    paths: list[PathResult]
+
+
+def schema_text() -> str:
+    """The text of result.schema.json."""
+    schema = Result.model_json_schema(mode="serialization")
+    return json.dumps({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}, indent=2) + "\n"

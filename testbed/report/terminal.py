@@ -1,0 +1,78 @@
+"""The result on a terminal, within 100 columns: expectations first, then a few figures of each window."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from testbed.report.formats import count, ms, quantity, share, size
+from testbed.report.result import FlowMeasurement, HttpMeasurement, Result, StampMeasurement
+from testbed.report.wanted import wanted
+
+
+def summary_table(result: Result) -> RenderableType:
+    """What `bearerlab run` prints at the end."""
+    return Group(_measurements(result), Text(), _expectations(result), Text(), headline(result))
+
+
+def headline(result: Result) -> Text:
+    """`PASSED: 17 of 17 expectations hold`."""
+    if not result.valid:
+        return Text(f"INVALID: {result.reason}", style="bold yellow")
+    held = sum(expectation.passed for expectation in result.expectations)
+    word, style = ("PASSED", "bold green") if result.passed else ("FAILED", "bold red")
+    return Text(f"{word}: {held} of {len(result.expectations)} expectations hold", style=style)
+
+
+def _expectations(result: Result) -> Table:
+    table = _table("", "expectation", "measured", "wanted", right=("measured",))
+    for expectation in result.expectations:
+        mark = Text("pass", style="green") if expectation.passed else Text("FAIL", style="bold red")
+        path = expectation.expr.split()[0]
+        table.add_row(mark, path, quantity(expectation.value, expectation.unit), wanted(expectation))
+    return table
+
+
+def _measurements(result: Result) -> Table:
+    table = _table("window", "measurement", "p50 ms", "p95 ms", "p99 ms", "lost", "gap ms", "also", right=_NUMBERS)
+    last = ""
+    for key, measurement in sorted_by_window(result):
+        window, _, name = key.partition(".")
+        if last and window != last:
+            table.add_section()
+        table.add_row("" if window == last else window, name, *_figures(measurement))
+        last = window
+    return table
+
+
+_NUMBERS = ("p50 ms", "p95 ms", "p99 ms", "lost", "gap ms")
+
+
+def sorted_by_window(result: Result) -> list[tuple[str, StampMeasurement | HttpMeasurement | FlowMeasurement]]:
+    """The measurements, those of one window together, windows in the order of the run."""
+    windows = [str(event["name"]) for event in result.events if event["kind"] == "window"]
+    return sorted(result.measurements.items(), key=lambda item: windows.index(item[0].partition(".")[0]))
+
+
+def _figures(measurement: StampMeasurement | HttpMeasurement | FlowMeasurement) -> tuple[str, ...]:
+    match measurement:
+        case StampMeasurement(rtt_ms=rtt):
+            lost = f"{share(measurement.loss)} %" if measurement.sent else "–"
+            up, down = measurement.owd_ms.up.p50, measurement.owd_ms.down.p50
+            gap = ms(measurement.longest_gap_ms)
+            return ms(rtt.p50), ms(rtt.p95), ms(rtt.p99), lost, gap, f"RTT; up {ms(up)}, down {ms(down)}"
+        case HttpMeasurement(ttfb_ms=ttfb):
+            said = f"TTFB; {', '.join(measurement.served_by) or 'no answer'}"
+            errors = f"{measurement.errors}/{measurement.requests}"
+            return ms(ttfb.p50), ms(ttfb.p95), ms(ttfb.p99), errors, "", said
+        case FlowMeasurement():
+            return "", "", "", "", "", f"{count(measurement.packets)} packets, {size(measurement.bytes)}"
+
+
+def _table(*columns: str, right: tuple[str, ...]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return table
