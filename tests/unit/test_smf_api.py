@@ -228,6 +228,21 @@ def test_a_failed_insertion_is_told_with_its_step_and_the_session_lives_on(run: 
     run(scenario)
 
 
+def test_an_insertion_that_only_fails_to_clear_up_stands_and_can_be_removed(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        await rig.active()
+        rig.world.fault = (6, "request lost")
+        status, problem = await rig.post("/ulcl", INSERT)
+        assert (status, problem["cause"], problem["step"]) == (504, "UPF_NOT_RESPONDING", "close_n3_uplink")
+        assert rig.smf.sessions[0].state is State.LOCAL_BREAKOUT
+        rig.world.fault = None
+        async with rig.management.delete("/ulcl/ue1") as response:
+            assert response.status == 200
+        assert rig.world.uplink_path() == ["upf-cloud"]
+
+    run(scenario)
+
+
 def test_one_procedure_at_a_time_on_a_session(run: Run) -> None:
     async def scenario(rig: Rig) -> None:
         await rig.active()
