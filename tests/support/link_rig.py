@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import json
 import os
@@ -29,6 +30,7 @@ OVERHEAD = 14 + 20 + 8
 
 _HEADER = struct.Struct("!QQ")
 _SO_RCVBUFFORCE, _SO_TIMESTAMPNS = 33, 35
+_SIOCGIFFLAGS, _IFF_RUNNING = 0x8913, 0x40
 _ids = itertools.count()
 
 
@@ -84,8 +86,9 @@ def wire_process(namespace: str, directory: Path, *extra: str) -> Iterator[WireP
         yield wire
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        status = process.wait(timeout=10)
         wire.stdout.close()
+    assert status == 0, f"wire ended with {status}"
 
 
 @contextmanager
@@ -133,7 +136,18 @@ def join(a: str, b: str, engine: str, *, number: int = 0) -> tuple[str, str]:
         with netns.entered(node):
             subprocess.run(["ethtool", "-K", ifname, "tx", "off"], check=True, capture_output=True)
         ip_batch(f"link set {end} up", namespace=engine)
+    for namespace, ifname in ((a, f"link{number}"), (b, f"link{number}"), *((engine, end) for end in inner)):
+        _wait_until_running(namespace, ifname)
     return inner
+
+
+def _wait_until_running(namespace: str, ifname: str) -> None:
+    # The kernel learns of a carrier in the background, and drops what is sent before it has.
+    with netns.entered(namespace), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        deadline = time.monotonic() + 5
+        request = struct.pack("40s", ifname.encode())
+        while not struct.unpack_from("16xH", fcntl.ioctl(probe, _SIOCGIFFLAGS, request))[0] & _IFF_RUNNING:
+            assert time.monotonic() < deadline, f"{ifname} of {namespace} has no carrier"
 
 
 @contextmanager
