@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
 
 from testbed.errors import InputError, Problem
 from testbed.scenario.template import read_data
+from testbed.validation import problem
 
 
 class Section(BaseModel):
@@ -17,6 +17,8 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+
+_KNOWN = "a key that this network function has"
 
 File = TypeVar("File", bound=Section)
 
@@ -30,24 +32,6 @@ def load_config(path: Path, model: type[File]) -> File:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise InputError(str(path), map(_problem, error.errors(include_url=False))) from error
-
-
-def _problem(detail: ErrorDetails) -> Problem:
-    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"]).lstrip(".")
-    where = where or "file"
-    match detail["type"]:
-        case "missing":
-            return Problem(where, "nothing", "this key, which has to be there")
-        case "extra_forbidden":
-            return Problem(where, "an unknown key", "a key that this network function has")
-        case _:
-            got = f'"{detail["input"]}"' if isinstance(detail["input"], str) else repr(detail["input"])
-            return Problem(where, got, _want(detail["msg"]))
-
-
-def _want(message: str) -> str:
-    """pydantic's message without what does not go with "want"."""
-    for prefix in ("Value error, ", "want ", "Input should be ", "Input is not "):
-        message = message.removeprefix(prefix)
-    return message
+        raise InputError(
+            str(path), (problem(detail, known_keys=_KNOWN) for detail in error.errors(include_url=False))
+        ) from error

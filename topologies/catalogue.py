@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from testbed.errors import Problem
 from testbed.graph import Graph
 from testbed.scenario.model import Topology
+from testbed.validation import problem
 from topologies.file import read_topology
 from topologies.metro import MetroParams, ParameterError, metro
 
@@ -51,9 +52,6 @@ def named(name: str, params: Mapping[str, Any]) -> Graph:
 
 
 def _parameter_problems(model: type[MetroParams], error: ValidationError) -> Iterator[Problem]:
+    known = f"one of {', '.join(model.model_fields)}"
     for detail in error.errors(include_url=False):
-        where = f"topology.params.{'.'.join(map(str, detail['loc']))}"
-        if detail["type"] == "extra_forbidden":
-            yield Problem(where, "an unknown parameter", f"one of {', '.join(model.model_fields)}")
-        else:
-            yield Problem(where, repr(detail["input"]), detail["msg"].removeprefix("Input should be "))
+        yield problem(detail, ("topology", "params", *detail["loc"]), known_keys=known)

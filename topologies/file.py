@@ -13,6 +13,7 @@ from testbed.graph import Graph, Link, Node, Role, Tier
 from testbed.scenario.model import Name
 from testbed.scenario.template import read_data
 from testbed.units import DistanceKm
+from testbed.validation import problem
 
 
 class _Strict(BaseModel):
@@ -54,19 +55,12 @@ def read_topology(path: Path, variables: dict[str, Any]) -> Graph:
     try:
         parsed = TopologyFile.model_validate(data)
     except ValidationError as error:
-        raise InputError(str(path), _shape_problems(error)) from error
+        raise InputError(str(path), map(problem, error.errors(include_url=False))) from error
     if problems := list(_problems(parsed)):
         raise InputError(str(path), problems)
     nodes = tuple(Node(node.name, node.role, node.site, node.position, node.label) for node in parsed.nodes)
     links = tuple(Link(link.a, link.b, link.tier, link.distance) for link in parsed.links)
     return Graph(parsed.name, nodes, links)
-
-
-def _shape_problems(error: ValidationError) -> Iterator[Problem]:
-    for detail in error.errors(include_url=False):
-        where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"]).lstrip(".")
-        want = detail["msg"].removeprefix("Value error, want ").removeprefix("Input should be ")
-        yield Problem(where or "file", repr(detail["input"]), want)
 
 
 def _problems(parsed: TopologyFile) -> Iterator[Problem]:

@@ -7,8 +7,11 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
+
+from rich.table import Table
+
+from testbed.host import cpu_shares, cpu_ticks
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Figure:
     @property
     def ratio(self) -> float | None:
         """Value through baseline."""
-        return self.value / self.baseline if self.baseline else None
+        return round(self.value / self.baseline, 4) if self.baseline else None
 
 
 @dataclass(frozen=True)
@@ -60,13 +63,19 @@ class HostWatch:
 def watched_host() -> Iterator[HostWatch]:
     """Watch the host during the body."""
     watch = HostWatch()
-    before = _cpu_times()
+    before = cpu_ticks()
     yield watch
-    spent = [after - earlier for earlier, after in zip(before, _cpu_times(), strict=True)]
-    steal = spent[7] / max(1, sum(spent))
-    watch.host = Host(os.cpu_count() or 1, platform.release(), platform.python_version(), round(steal, 4))
+    steal = cpu_shares(before, cpu_ticks()).steal
+    watch.host = Host(os.cpu_count() or 1, platform.release(), platform.python_version(), steal)
 
 
-def _cpu_times() -> list[int]:
-    # proc(5): user nice system idle iowait irq softirq steal; guest times are part of user and nice.
-    return [int(ticks) for ticks in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+def render(bench: Bench) -> Table:
+    """The figures as a table."""
+    host = bench.host
+    title = f"{bench.bench}: {host.cpus} processors, Linux {host.kernel}, steal {host.steal:.1%}"
+    table = Table("figure", "value", "baseline", "ratio", title=title, title_justify="left")
+    for figure in bench.figures:
+        baseline = "" if figure.baseline is None else f"{figure.baseline:.3g} {figure.unit}"
+        ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
+        table.add_row(figure.name, f"{figure.value:.3g} {figure.unit}", baseline, ratio)
+    return table

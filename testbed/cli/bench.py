@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from testbed.bench import BENCHES, render, to_json
+from testbed.bench import BENCHES, render
 from testbed.cli.options import Json
 
 What = StrEnum("What", {name.upper(): name for name in BENCHES})  # type: ignore[misc]
@@ -18,6 +19,6 @@ def command(what: Annotated[What, typer.Argument(help="What to measure.")], as_j
     """Measure and print ratios; nothing is asserted."""
     bench = BENCHES[what.value]()
     if as_json:
-        typer.echo(to_json(bench))
+        typer.echo(json.dumps(bench.as_json(), indent=2))
     else:
         Console().print(render(bench))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_interface
 
-from testbed.graph import Role
+from testbed.graph import LAYER2, Role
 from testbed.lab.names import Names
 from testbed.links.engine import EmulatedLink
 from testbed.plan.model import LinkEnd, Plan, PlannedLink, PlannedNode, Route
@@ -73,7 +73,8 @@ def sysctls(node: PlannedNode) -> dict[str, int]:
             # Addresses are unique by plan, and waiting for duplicates takes a second.
             f"ipv6/conf/{scope}/accept_dad": 0,
         }
-    if node.role is Role.LAN:
+    if node.role in LAYER2:
+        # Bridges only: their own kernel has no business on the ports.
         settings |= {"ipv6/conf/all/disable_ipv6": 1, "ipv6/conf/default/disable_ipv6": 1}
     return settings
 

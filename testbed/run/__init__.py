@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from testbed.errors import InputError, RunInvalidError
+from testbed.host import cpu_shares, cpu_ticks
 from testbed.plan.model import Plan
 from testbed.plan.planner import check, plan
 from testbed.record import RunRecord
@@ -22,7 +24,7 @@ from testbed.report import render
 from testbed.report.result import Result
 from testbed.run.bringup import require, testbed
 from testbed.run.progress import Progress
-from testbed.run.provenance import cpu_times, provenance, shares
+from testbed.run.provenance import provenance
 from testbed.run.timeline import play
 from testbed.scenario.load import load
 from testbed.scenario.model import Scenario
@@ -52,9 +54,9 @@ def run(
     record = _record(file, scenario, planned, out)
     try:
         with testbed(planned, record, progress) as running:
-            before = cpu_times()
+            before = cpu_ticks()
             play(scenario, running, progress)
-            record.event("host", **shares(before, cpu_times()))
+            record.event("host", **asdict(cpu_shares(before, cpu_ticks())))
         progress.say("everything is taken down; writing the report")
     except RunInvalidError as error:
         record.event("invalid", reason=error.reason, process=error.process, log_tail=error.log_tail)

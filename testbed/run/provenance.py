@@ -29,21 +29,6 @@ def provenance(*, engine: str, seed: int, scenario_file: Path) -> dict[str, Any]
     }
 
 
-def cpu_times() -> dict[str, int]:
-    """Clock ticks since boot by kind, all processors together (/proc/stat); `steal` is what the hypervisor took."""
-    fields = Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:]
-    names = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
-    return dict(zip(names, map(int, fields), strict=False))
-
-
-def shares(before: dict[str, int], after: dict[str, int]) -> dict[str, float]:
-    """How the processors' time between two readings was spent, as shares of 1: `busy`, `steal`."""
-    spent = {name: after[name] - before[name] for name in before}
-    total = max(1, sum(spent.values()))
-    idle = spent["idle"] + spent["iowait"]
-    return {"busy": round(1 - (idle + spent["steal"]) / total, 4), "steal": round(spent["steal"] / total, 4)}
-
-
 def _git(*arguments: str) -> str:
     checkout = Path(__file__).parent
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from testbed.run.bringup import POLL_S, Testbed
 from testbed.run.management import request
@@ -45,19 +46,19 @@ def _change(step: InsertUlcl | RemoveUlcl, what: str, testbed: Testbed, progress
         _pass_time(testbed, step.settle / 1000)
 
 
-def _insert(step: InsertUlcl, testbed: Testbed) -> list[dict[str, object]]:
+def _insert(step: InsertUlcl, testbed: Testbed) -> list[dict[str, Any]]:
     target = step.insert_ulcl
     addresses = {service.name: service.address for service in testbed.plan.services}
     # TS 29.212 §5.4.2: a description is written for the downlink, so the service is its source.
     sdf = [f"permit out ip from {addresses[name]}/32 to assigned" for name in target.services]
     body = {"supi": target.ue, "upf": target.upf, "sdf": sdf}
-    answer: dict[str, list[dict[str, object]]] = request(testbed.socket("smf"), "POST", "/ulcl", body)
+    answer: dict[str, list[dict[str, Any]]] = request(testbed.socket("smf"), "POST", "/ulcl", body)
     return answer["steps"]
 
 
-def _remove(step: RemoveUlcl, testbed: Testbed) -> list[dict[str, object]]:
+def _remove(step: RemoveUlcl, testbed: Testbed) -> list[dict[str, Any]]:
     ue = step.remove_ulcl.ue
-    answer: dict[str, list[dict[str, object]]] = request(testbed.socket("smf"), "DELETE", f"/ulcl/{ue}")
+    answer: dict[str, list[dict[str, Any]]] = request(testbed.socket("smf"), "DELETE", f"/ulcl/{ue}")
     return answer["steps"]
 
 

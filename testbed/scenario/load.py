@@ -20,8 +20,8 @@ from pydantic_core import ErrorDetails
 from testbed.errors import InputError, Problem
 from testbed.scenario.model import STEPS, Scenario
 from testbed.scenario.template import read_data
+from testbed.validation import Location, path_text, problem
 
-Location = tuple[str | int, ...]
 _ELEMENT = re.compile(r"(?P<list>[a-z_.]+)\[(?P<index>\d+)\]")
 
 
@@ -87,14 +87,6 @@ def in_the_file(where: str, left_out: Sequence[str]) -> str:
     return f"{match['list']}[{index}]{where[match.end() :]}"
 
 
-def path_text(location: Location) -> str:
-    """`("links", 3, "rate")` as `links[3].rate`."""
-    text = ""
-    for part in location:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
-
-
 def _assignment(setting: str) -> tuple[list[str], Any]:
     key, equals, value = setting.partition("=")
     if not equals or not key:
@@ -142,18 +134,8 @@ def _location(detail: ErrorDetails) -> Location:
 
 def _problem(detail: ErrorDetails) -> Problem:
     location = _location(detail)
-    where = path_text(location) or "file"
-    match detail["type"]:
-        case "extra_forbidden":
-            return Problem(where, "an unknown key", _known_keys(location))
-        case "missing":
-            return Problem(where, "nothing", "this key, which has to be there")
-        case "value_error" | "step":
-            return Problem(
-                where, _show(detail["input"]), detail["msg"].removeprefix("Value error, ").removeprefix("want ")
-            )
-        case _:
-            return Problem(where, _show(detail["input"]), _lower_first(detail["msg"].removeprefix("Input ")))
+    known_keys = _known_keys(location) if detail["type"] == "extra_forbidden" else ""
+    return problem(detail, location, known_keys=known_keys)
 
 
 def _known_keys(location: Location) -> str:
@@ -181,15 +163,6 @@ def _descend(schema: Any, node: Any, part: str | int) -> Any:
         else:
             children.append(option.get("properties", {}).get(part) or option.get("additionalProperties") or {})
     return {"anyOf": [child for child in children if isinstance(child, dict) and child]} if any(children) else {}
-
-
-def _show(value: Any) -> str:
-    text = f'"{value}"' if isinstance(value, str) else repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}…"
-
-
-def _lower_first(text: str) -> str:
-    return text.removeprefix("should be ").removeprefix("Should be ") or text
 
 
 def _removable(detail: ErrorDetails) -> Location:

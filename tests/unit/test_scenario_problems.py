@@ -52,7 +52,7 @@ CASES: list[tuple[str, Change, list[str]]] = [
     (
         "unknown parameter",
         setting("topology.params.colour", 1),
-        ["topology.params.colour: got an unknown parameter; want one of ues"],
+        ["topology.params.colour: got an unknown key; want one of ues"],
     ),
     (
         "unknown node",
