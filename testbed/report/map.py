@@ -98,7 +98,8 @@ def _link_labels(plan: Plan, places: Layout) -> list[Markup]:
         said = f"{formats.ms(link.a_to_b.delay_ms)} ms"
         said += f" · {link.distance_km:,.0f} km" if on_map and link.distance_km else ""
         below = not ends & places.geographic and sum(places.places[end][1] for end in ends) / 2 > places.axis + 1
-        labels.append(_beside_label(*(places.places[end] for end in sorted(ends)), said, below=below))
+        start, end = sorted(places.places[name] for name in ends)
+        labels.append(_beside_label(start, end, said, below=below))
     return labels
 
 

@@ -77,7 +77,7 @@ class Routes:
     def _across(self, node: str, dev: str, target: str) -> tuple[str, ...]:
         """From an interface through bridges to the neighbour `target`."""
         first = self._peers[node, dev]
-        queue = deque([(first,)])
+        queue: deque[tuple[str, ...]] = deque([(first,)])
         seen = {node, first}
         while queue:
             way = queue.popleft()

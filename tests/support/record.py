@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -36,6 +37,7 @@ _INSERTION = ("open_n9_uplink", "establish_ulcl", "move_downlink_to_ulcl", "swit
 _REMOVAL = ("open_n3_uplink", "switch_n3_to_psa", "move_downlink_to_gnb", "guard", "delete_ulcl", "close_n9_uplink")
 
 
+@cache
 def shipped() -> tuple[Scenario, Plan]:
     """The scenario local-breakout and its plan."""
     loaded = load(LOCAL_BREAKOUT)
@@ -57,10 +59,9 @@ def local_breakout(directory: Path) -> RunRecord:
     _captures(record)
     for name, probe in scenario.probes.items():
         moved = probe.source == "ue1" and probe.to == "portal"
-        if isinstance(probe, HttpProbe):
-            lines = "".join(http_line(sample) for sample in _http(probe, moved=moved))
-        else:
-            lines = "".join(stamp_line(sample) for sample in _stamp(probe.rate, moved=moved))
+        lines = (
+            _http_lines(probe, moved=moved) if isinstance(probe, HttpProbe) else _stamp_lines(probe.rate, moved=moved)
+        )
         record.samples(name).write_text(lines)
     return record
 
@@ -99,6 +100,15 @@ def _wave(number: int) -> float:
 def _rtt_ms(t: float, number: int, *, moved: bool) -> float:
     base = 2.6 if moved and INSERTED <= t < REMOVED else 24.3
     return base + 0.8 * _wave(number) ** 4 + (9.0 if number % 997 == 500 else 0.0)
+
+
+@cache
+def _stamp_lines(rate: int, *, moved: bool) -> str:
+    return "".join(stamp_line(sample) for sample in _stamp(rate, moved=moved))
+
+
+def _http_lines(probe: HttpProbe, *, moved: bool) -> str:
+    return "".join(http_line(sample) for sample in _http(probe, moved=moved))
 
 
 def _stamp(rate: int, *, moved: bool) -> Iterator[StampSample]:
