@@ -175,7 +175,7 @@ def _bound(address: IPv4Address) -> socket.socket:
         # TS 29.281 §4.4.2: outer packets may be fragmented. The default would refuse those above the link's MTU.
         gtpu.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_DONT)
         gtpu.bind((str(address), PORT))
-    except OSError:
+    except OSError as error:
         gtpu.close()
-        raise
+        raise OSError(error.errno, error.strerror, f"GTP-U at {address}") from error
     return gtpu

@@ -69,7 +69,7 @@ def udp(payload: bytes, *, destination: str = ANYCAST, source: str = UE, port: i
     header = struct.pack(
         "!BBHHHBBH4s4s", 0x45, 0, total, 1, 0, 64, 17, 0, *map(socket.inet_aton, (source, destination))
     )
-    checksum = sum(struct.unpack("!10H", header))
+    checksum: int = sum(struct.unpack("!10H", header))
     checksum = ~((checksum & 0xFFFF) + (checksum >> 16)) & 0xFFFF
     return (
         header[:10]

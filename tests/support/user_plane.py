@@ -153,6 +153,7 @@ async def process(node: str, module: str, config: object, directory: Path) -> As
         await running.event("ready")
         yield running
         assert await running.terminate() == 0
+        assert not running.socket.exists()
     finally:
         if started.returncode is None:
             started.kill()

@@ -35,9 +35,9 @@ class N6Device:
             # In a thread of its own, since pyroute2 refuses to work where an event loop runs.
             with ThreadPoolExecutor(1) as thread:
                 thread.submit(_route, name, pools).result()
-        except BaseException:
+        except OSError as error:
             self.close()
-            raise
+            raise OSError(error.errno, error.strerror, f"N6 device {name}") from error
 
     def close(self) -> None:
         """Take the device and its routes away."""
