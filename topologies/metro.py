@@ -10,9 +10,22 @@ Usable with Mininet's own command too: `mn --custom topologies/metro.py --topo m
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Literal
+
+if __name__ == "builtins":
+    # `mn --custom` executes this file nameless, in the system's Python, which does not know our virtual environment.
+    _root = Path(sys._getframe().f_code.co_filename).resolve().parents[1]
+    sys.path += [str(_root), *map(str, _root.glob(".venv/lib/python3.*/site-packages"))]
+    # `cleanup` takes the place of mn's own, which would end processes of others by name.
+    from topologies.nodes import cleanup  # noqa: F401
+    from topologies.stock import named_topo
+
+    topos = {"metro": partial(named_topo, "metro")}
 
 import networkx as nx
 from pydantic import BaseModel, ConfigDict, Field

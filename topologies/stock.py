@@ -6,6 +6,7 @@ addresses, routes, sysctls, bridges. Without a controller a CPE is a plain bridg
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from mininet.net import Mininet
@@ -18,8 +19,12 @@ from testbed.lab import ipbatch, kernel
 from testbed.lab.build import run_ip
 from testbed.links.profile import LinkProfile
 from testbed.plan.model import Plan, PlannedLink, PlannedNode
+from testbed.plan.planner import plan
+from testbed.scenario.load import validate
+from topologies.catalogue import named
 from topologies.nodes import planned_ipv4
 from topologies.stock_links import BearerLink
+from topologies.tiers import PRESETS
 
 
 class BearerTopo(Topo):  # type: ignore[misc]
@@ -32,7 +37,9 @@ class BearerTopo(Topo):  # type: ignore[misc]
         """Add every node and link of the plan."""
         offloads = ipbatch.without_offloads(plan)
         for node in plan.nodes:
-            options = {"planned": node, "offloads": offloads[node.name], "inNamespace": True}
+            # Stock Mininet has no controller to reach over a management network.
+            unmanaged = replace(node, management=None)
+            options = {"planned": unmanaged, "offloads": offloads[node.name], "inNamespace": True}
             if planned_ipv4(node) is None:
                 self.addSwitch(node.name, cls=StockSwitch, **options)
             else:
@@ -81,6 +88,13 @@ class StockSwitch(StockNode):
     def connected(self) -> bool:
         """True: a kernel bridge needs no controller."""
         return True
+
+
+def named_topo(name: str, **params: Any) -> BearerTopo:
+    """The topology of the catalogue called `name`, with tier presets and without a 5G core, for `mn --topo NAME,…`."""
+    topology = {"name": name, "params": params}
+    loaded = validate(f"--topo {name}", {"name": name, "topology": topology})
+    return BearerTopo(plan(loaded, named(name, params), PRESETS))
 
 
 def _link_options(plan: Plan, link: PlannedLink) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 from testbed import netns
 from testbed.graph import Role
 from testbed.lab.build import run_ip
+from testbed.lab.ledger import read_lab
 from testbed.links.profile import LinkProfile
 from testbed.plan.model import Plan
 from tests.support.lab_plans import five_nodes, interface, link, node
@@ -35,6 +36,14 @@ def inside(running: RunningLab, node: str | None, *argv: str) -> str:
 )
 def test_every_hop_answers(running: RunningLab, address: str) -> None:
     assert " 0% packet loss" in inside(running, "h1", "ping", "-c1", "-W2", address)
+
+
+def test_a_node_has_no_shell_before_its_first_command(running: RunningLab) -> None:
+    node = running.net["h1"]
+    running.net.start()
+    assert node.shell is None
+    assert node.cmd("ip -br addr show r1").split()[2] == "10.1.0.2/24"
+    assert [process.pid for process in read_lab(running.ledger.directory).processes] == [node.pid]
 
 
 def test_two_routers_are_on_the_way_through_a_bridge(running: RunningLab) -> None:

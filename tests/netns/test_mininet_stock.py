@@ -15,16 +15,18 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("mn") is None, reason="Mininet's own command `mn` is not installed"),
 ]
 
-CUSTOM = Path(__file__).parents[1] / "support/mn_five.py"
+ROOT = Path(__file__).parents[2]
+FIVE = ROOT / "tests/support/mn_five.py"
+METRO = ROOT / "topologies/metro.py"
 SCRATCH = "blt-lab-mn"
 
 
-def mn(*arguments: str, script: str = "") -> str:
+def mn(*arguments: str, custom: Path = FIVE, script: str = "") -> str:
     """What `mn` prints, run where it cannot touch the host's own network."""
     netns.create(SCRATCH)
     try:
         with netns.entered(SCRATCH):
-            argv = ["mn", "--custom", str(CUSTOM), *arguments]
+            argv = ["mn", "--custom", str(custom), *arguments]
             # Mininet's CLI prints to standard output, its log to standard error.
             done = subprocess.run(
                 argv, input=script, text=True, timeout=120, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -51,7 +53,18 @@ def test_a_delay_is_real_and_what_makes_it_is_gone_afterwards(tmp_path: Path) ->
     assert not [lab for lab in labs() if lab.run_id not in before and not lab.owner_lives]
 
 
-def test_a_failing_mn_does_not_clean_the_machine() -> None:
-    output = mn("--topo", "five", "--test", "no_such_test")
+def test_a_failing_mn_leaves_nothing_and_does_not_clean_the_machine() -> None:
+    before = {lab.run_id for lab in labs()}
+    output = mn("--topo", "slow", "--test", "no_such_test")
     assert "Test no_such_test is unknown" in output
     assert "Removing" not in output
+    assert not [lab for lab in labs() if lab.run_id not in before and not lab.owner_lives]
+
+
+def test_metro_works_with_stock_mininet() -> None:
+    output = mn("--topo", "metro", "--test", "pingall", custom=METRO)
+    assert re.search(r" 0% dropped \(([0-9]+)/\1 received\)", output), output
+
+
+def test_a_wrong_parameter_of_metro_is_explained() -> None:
+    assert "topology.params.ues: got 0; want greater than or equal to 1" in mn("--topo", "metro,ues=0", custom=METRO)
