@@ -162,7 +162,7 @@ class Smf:
             detail = f'DNN "{request.dnn}"; want one of {known}'
             raise RefusedError(HTTPStatus.FORBIDDEN, "DNN_NOT_SUPPORTED", detail)
         if request.snssai != (pools[0].sst, pools[0].sd):
-            detail = f"S-NSSAI {request.snssai}; DNN {request.dnn} is in {(pools[0].sst, pools[0].sd)}"
+            detail = f"{_slice(*request.snssai)}; DNN {request.dnn} is in {_slice(pools[0].sst, pools[0].sd)}"
             raise RefusedError(HTTPStatus.FORBIDDEN, "SNSSAI_DENIED", detail)
         return pools[0]
 
@@ -245,6 +245,10 @@ class Smf:
     def _report_session(self, event: str, session: PduSession) -> None:
         context = session.context
         self._emit(event, **_name(context), dnn=context.request.dnn, ue_ipv4=str(context.ue_ipv4), psa=session.psa.upf)
+
+
+def _slice(sst: int, sd: int | None) -> str:
+    return f"S-NSSAI {sst}" if sd is None else f"S-NSSAI {sst}-{sd:06X}"
 
 
 def _name(context: SmContext) -> dict[str, object]:

@@ -155,19 +155,20 @@ def _check_n4(capture: Capture, directory: Path) -> None:
     """tshark finds the messages in their order, and nothing wrong with any of them."""
     wrong = "pfcp && (_ws.malformed || _ws.expert.severity >= 0x600000)"
     assert capture.dissect(directory, wrong, "frame.number", "_ws.expert.message") == []
-    requests = "pfcp.msg_type in {50, 52, 54}"
-    assert capture.dissect(directory, requests, "ip.dst", "pfcp.msg_type") == [
-        [PSA, "50"],  # establishment
-        [PSA, "52"],  # activation
-        [PSA, "52"],  # insertion: the way in over N9
-        [EDGE, "50"],
-        [PSA, "52"],  # downlink to the UL CL
-        [PSA, "52"],  # the way in over N3 closed
-        [PSA, "52"],  # removal: the way in over N3
-        [PSA, "52"],  # downlink to the gNB
-        [EDGE, "54"],
-        [PSA, "52"],  # the way in over N9 closed
-        [PSA, "54"],
+    requests = capture.dissect(directory, "pfcp.msg_type in {50, 52, 54}", "ip.dst", "pfcp.msg_type", "pfcp.seqno")
+    # On a busy machine a request may be sent twice, with the same sequence number.
+    assert [request[:2] for request in dict.fromkeys(map(tuple, requests))] == [
+        (PSA, "50"),  # establishment
+        (PSA, "52"),  # activation
+        (PSA, "52"),  # insertion: the way in over N9
+        (EDGE, "50"),
+        (PSA, "52"),  # downlink to the UL CL
+        (PSA, "52"),  # the way in over N3 closed
+        (PSA, "52"),  # removal: the way in over N3
+        (PSA, "52"),  # downlink to the gNB
+        (EDGE, "54"),
+        (PSA, "52"),  # the way in over N9 closed
+        (PSA, "54"),
     ]
     assert capture.dissect(directory, "pfcp.cause && pfcp.cause != 1", "frame.number") == []
 

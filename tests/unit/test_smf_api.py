@@ -115,7 +115,13 @@ def test_a_session_from_creation_to_release(run: Run) -> None:
     ("changes", "status", "cause", "detail"),
     [
         ({"dnn": "ims"}, 403, "DNN_NOT_SUPPORTED", 'DNN "ims"; want one of internet'),
-        ({"snssai": {"sst": 2}}, 403, "SNSSAI_DENIED", "S-NSSAI (2, None); DNN internet is in (1, None)"),
+        ({"snssai": {"sst": 2}}, 403, "SNSSAI_DENIED", "S-NSSAI 2; DNN internet is in S-NSSAI 1"),
+        (
+            {"snssai": {"sst": 1, "sd": "00abcd"}},
+            403,
+            "SNSSAI_DENIED",
+            "S-NSSAI 1-00ABCD; DNN internet is in S-NSSAI 1",
+        ),
         ({"gnb": "10.1.0.7"}, 400, "MANDATORY_IE_INCORRECT", "gnb: String should match pattern '^https?://'"),
         ({"supi": "ue0"}, 409, "SESSION_EXISTS", "ue0 has a PDU session 1; release it first"),
     ],
