@@ -19,8 +19,8 @@ def render(capabilities: Iterable[Capability]) -> Table:
     table.add_column("capability", min_width=_widest(capability.name for capability in found), no_wrap=True)
     table.add_column("", min_width=len("MISSING"), no_wrap=True)
     table.add_column("needed by", min_width=_widest(capability.needed_by for capability in found), no_wrap=True)
-    # Of a narrow terminal's line, the reason at its end is what gives way.
-    table.add_column("what was found, or how to get it", no_wrap=True, overflow="ellipsis")
+    # The only column that wraps where a terminal is narrow.
+    table.add_column("what was found, or how to get it")
     for capability in found:
         finding = capability.detail if capability.present else f"{capability.remedy} ({capability.detail})"
         table.add_row(capability.name, _mark(capability), capability.needed_by, escape(finding))
