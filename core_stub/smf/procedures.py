@@ -6,7 +6,7 @@ guard time, so that packets on their way find it. A failure raises ProcedureErro
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -76,7 +76,7 @@ async def insert_ulcl(
     async with running(ports, "ulcl_insertion", session.context, session) as run:
         # Step 3 hands the PSA's CN Tunnel Info to the UL CL, so the PSA has to choose it first.
         uplink = await _open_uplink(run, n4, session, rules.N9, "open_n9_uplink")
-        # Steps 2 and 3 in one, as additional PSA and UL CL are the same UPF (note 1).
+        # Steps 2 and 3 in one, as additional PSA and UL CL are the same UPF.
         request = rules.establish_ulcl(
             session.context, insertion.cp, flow_descriptions=insertion.flow_descriptions, gnb=gnb, psa=uplink.f_teid
         )
@@ -94,10 +94,11 @@ async def insert_ulcl(
             await ports.sleep(guard_s)
 
         # Step 4: the PSA gets the UL CL's CN Tunnel Info for downlink.
-        action = _modify(n4, psa, rules.send_downlink(psa, ulcl.n9, rules.N9))
-        await run.step("move_downlink_to_ulcl", action, downlink_back)
+        redirection = _modify(n4, psa, rules.send_downlink(psa, ulcl.n9, rules.N9))
+        await run.step("move_downlink_to_ulcl", redirection, downlink_back)
         # Step 6: the gNB gets the UL CL's CN Tunnel Info for uplink.
-        await _switch_n3(run, ports, session, ulcl.n3, "switch_n3_to_ulcl")
+        switch = ports.ran.switch_n3(session, ulcl.n3)
+        await run.step("switch_n3_to_ulcl", switch, lambda: ports.ran.switch_n3(session, session.n3))
         await run.step("guard", ports.sleep(guard_s))
         inserted = replace(session, uplink=uplink, ulcl=ulcl, state=State.LOCAL_BREAKOUT)
         run.commit(inserted)
@@ -112,7 +113,12 @@ async def remove_ulcl(ports: Ports, session: PduSession, ulcl: UlCl, gnb: FTeid,
     async with running(ports, "ulcl_removal", session.context, session) as run:
         # The PSA that stays chooses the CN Tunnel Info that the gNB is told next.
         uplink = await _open_uplink(run, n4, session, rules.N3, "open_n3_uplink")
-        await _switch_n3(run, ports, session, uplink.f_teid, "switch_n3_to_psa")
+
+        async def uplink_back() -> None:
+            await ports.ran.switch_n3(session, session.n3)
+            await ports.sleep(guard_s)
+
+        await run.step("switch_n3_to_psa", ports.ran.switch_n3(session, uplink.f_teid), uplink_back)
         # The PSA that stays gets the AN Tunnel Info for downlink.
         await run.step(
             "move_downlink_to_gnb",
@@ -140,10 +146,6 @@ async def _open_uplink(run: Run, n4: N4, session: PduSession, interface_type: In
         lambda: _modify(n4, session.psa, rules.close_uplink(session, pdr_id)),
     )
     return Uplink(pdr_id, _chosen(session.psa.upf, response.created_pdrs, pdr_id))
-
-
-def _switch_n3(run: Run, ports: Ports, session: PduSession, to: FTeid, name: str) -> Awaitable[None]:
-    return run.step(name, ports.ran.switch_n3(session, to), lambda: ports.ran.switch_n3(session, session.n3))
 
 
 async def _establish(

@@ -419,6 +419,18 @@ def test_a_failed_removal_goes_back(bench: Bench, call: int, step: str, fault: s
     assert bench.remove(caught.value.session).state is State.ACTIVE
 
 
+def test_a_rollback_of_a_removal_gives_packets_on_n3_time_before_the_psa_closes_it(bench: Bench) -> None:
+    session = bench.broken_out()
+    bench.world.fault = (2, "rejected")
+    with pytest.raises(ProcedureError):
+        bench.remove(session)
+    assert bench.messages()[-3:] == [
+        ("gnb", session.n3),
+        ("sleep", GUARD_S),
+        ("upf-cloud", "SessionModificationRequest"),
+    ]
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize(("call", "step"), [(3, "delete_ulcl"), (4, "close_n9_uplink")])
 def test_a_ulcl_that_cannot_be_cleared_away_does_not_come_back(bench: Bench, call: int, step: str, fault: str) -> None:
