@@ -13,7 +13,10 @@ from testbed.doctor.capability import Capability
 
 
 def render(capabilities: Iterable[Capability]) -> Table:
-    """A line per capability: name, whether it is there, who needs it, and a version or how to get it."""
+    """A line per capability: name, whether it is there, who needs it, and a version or how to get it.
+
+    Why a probe failed is in the JSON.
+    """
     found = tuple(capabilities)
     table = Table(box=None, pad_edge=False)
     table.add_column("capability", min_width=_widest(capability.name for capability in found), no_wrap=True)
@@ -22,7 +25,7 @@ def render(capabilities: Iterable[Capability]) -> Table:
     # The only column that wraps where a terminal is narrow.
     table.add_column("what was found, or how to get it")
     for capability in found:
-        finding = capability.detail if capability.present else f"{capability.remedy} ({capability.detail})"
+        finding = capability.detail if capability.present else capability.remedy
         table.add_row(capability.name, _mark(capability), capability.needed_by, escape(finding))
     return table
 

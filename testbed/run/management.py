@@ -22,7 +22,7 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def request(path: Path, method: str, target: str, body: Any = None, *, timeout: float = 20.0) -> Any:
+def request(path: Path, method: str, target: str, body: Any = None, *, timeout: float = 60.0) -> Any:
     """The JSON answer of the function that listens on the socket at `path`; RunInvalidError says why it refused."""
     function = path.stem
     connection = _UnixConnection(path, timeout)
