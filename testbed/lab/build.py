@@ -19,6 +19,15 @@ _FAILED_LINE = re.compile(r"^Command failed .*:(\d+)$", re.MULTILINE)
 def build(plan: Plan, names: Names, ledger: Ledger) -> None:
     """Make the lab's namespaces and everything inside; RunInvalidError names the `ip` line that failed."""
     offloads = ipbatch.without_offloads(plan)
+    # The base namespace only carries frames between inner ends: no IPv6 chatter of its own on them.
+    sysctls = {names.base: {"ipv6/conf/default/disable_ipv6": 1}}
+    sysctls |= {names.namespace(node.name): ipbatch.sysctls(node) for node in plan.nodes}
+
+    def create(namespace: str) -> None:
+        ledger.namespace(namespace)
+        netns.create(namespace)
+        with netns.entered(namespace):
+            kernel.write_sysctls(sysctls[namespace])
 
     def configure(node: PlannedNode) -> None:
         namespace = names.namespace(node.name)
@@ -26,12 +35,12 @@ def build(plan: Plan, names: Names, ledger: Ledger) -> None:
             run_ip(ipbatch.node_script(node), where=namespace)
             kernel.disable_offloads(offloads[node.name])
 
-    _make_namespaces(plan, names, ledger)
-    with netns.entered(names.base):
-        run_ip(ipbatch.links_script(plan, names), where="links")
-        run_ip(ipbatch.base_script(plan, names), where=names.base)
-    # Threads only wait for `ip` here; each enters a namespace of its own.
-    with ThreadPoolExecutor() as pool:
+    # The threads only wait, for the kernel or for `ip`; each enters the namespace that it works on.
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        list(pool.map(create, sysctls))
+        with netns.entered(names.base):
+            run_ip(ipbatch.links_script(plan, names), where="links")
+            run_ip(ipbatch.base_script(plan, names), where=names.base)
         list(pool.map(configure, plan.nodes))
 
 
@@ -44,14 +53,3 @@ def run_ip(script: str, *, where: str) -> None:
     failed = _FAILED_LINE.search(result.stderr)
     at = f" at: ip {script.splitlines()[int(failed[1]) - 1]}" if failed else ""
     raise RunInvalidError(f"setting up {where} failed{at}", process="ip", log_tail=tuple(result.stderr.splitlines()))
-
-
-def _make_namespaces(plan: Plan, names: Names, ledger: Ledger) -> None:
-    # The base namespace only carries frames between inner ends: no IPv6 chatter of its own on them.
-    settings = {names.base: {"ipv6/conf/default/disable_ipv6": 1}}
-    settings |= {names.namespace(node.name): ipbatch.sysctls(node) for node in plan.nodes}
-    for namespace, values in settings.items():
-        ledger.namespace(namespace)
-        netns.create(namespace)
-        with netns.entered(namespace):
-            kernel.write_sysctls(values)
