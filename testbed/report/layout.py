@@ -19,7 +19,9 @@ from testbed.report.svg import Scale
 WIDTH = 1160.0
 KM_PER_DEGREE = 111.2
 _SITE_WIDTH, _SITE_HEIGHT, _ROW, _TRUNK_ROW = 330.0, 190.0, 44.0, 64.0
-_MAP_TOP, _MAP_HEIGHT = 8.0, 250.0
+_MAP_TOP = 8.0
+CROWDED = 12
+"""With more backbone nodes than this the map is taller, and its links go without figures."""
 _SITE_ROLES = frozenset({Role.UPF, Role.SMF, Role.CPE, Role.LAN, Role.HOST})
 
 XY = tuple[float, float]
@@ -113,18 +115,19 @@ class _Drawing:
     def _map(self, left: float, right: float) -> float:
         """Equirectangular around the mean latitude: the same scale both ways."""
         nodes = self._geographic.values()
+        height = 250.0 if len(nodes) <= CROWDED else 520.0
         shrink = math.cos(math.radians(sum(node.position[1] for node in nodes) / len(nodes)))
         flat = {node.name: (node.position[0] * shrink, -node.position[1]) for node in nodes}
         xs, ys = [x for x, _ in flat.values()], [y for _, y in flat.values()]
         room, margin = right - left - 2 * 90, 36.0
-        per_degree = min(room / (max(xs) - min(xs) or 1), (_MAP_HEIGHT - 2 * margin) / (max(ys) - min(ys) or 1))
+        per_degree = min(room / (max(xs) - min(xs) or 1), (height - 2 * margin) / (max(ys) - min(ys) or 1))
         self._km_per_px = KM_PER_DEGREE / per_degree
         start = left + 90 + (room - (max(xs) - min(xs)) * per_degree) / 2
-        top = _MAP_TOP + margin + (_MAP_HEIGHT - 2 * margin - (max(ys) - min(ys)) * per_degree) / 2
+        top = _MAP_TOP + margin + (height - 2 * margin - (max(ys) - min(ys)) * per_degree) / 2
         for name, (x, y) in flat.items():
             self._places[name] = (start + (x - min(xs)) * per_degree, top + (y - min(ys)) * per_degree)
-        self._boxes.append(Box("backbone", left, _MAP_TOP, right - left, _MAP_HEIGHT))
-        return _MAP_TOP + _MAP_HEIGHT
+        self._boxes.append(Box("backbone", left, _MAP_TOP, right - left, height))
+        return _MAP_TOP + height
 
     def _trunk_band(self, top: float) -> float:
         """Columns by distance from the users; the last one stands below its backbone router where there is room."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -11,15 +11,13 @@ from markupsafe import Markup
 from testbed.graph import Role
 from testbed.plan.model import Plan, PlannedLink, PlannedNode
 from testbed.report import formats
-from testbed.report.layout import WIDTH, XY, Layout, layout
+from testbed.report.cities import city_labels
+from testbed.report.layout import CROWDED, WIDTH, XY, Layout, layout
 from testbed.report.svg import drawing, line, nice_step, tag, text
 
 PATH_GAP = 5.0
 LABEL_GAP = 15.0
 STEEP = 0.4
-NORTHERN = 30.0
-CROWDED = 12
-"""With more backbone nodes than this, their links go without figures."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,7 @@ def topology_map(plan: Plan, paths: Sequence[DrawnPath] = (), *, style: str = ""
         *_paths(paths, plan, places),
         *_link_labels(plan, places),
         *(_node(node, places) for node in plan.nodes),
+        *_city_names(plan, places),
         _scale_bar(places),
         title=f"Topology of {plan.scenario}",
     )
@@ -120,15 +119,25 @@ def _beside_label(start: XY, end: XY, said: str, *, below: bool) -> Markup:
 def _node(node: PlannedNode, places: Layout) -> Markup:
     x, y = places.places[node.name]
     if node.name in places.geographic:
-        named = node.label if node.label.lower() == node.name or not node.label else f"{node.name} · {node.label}"
-        dot = tag("circle", tag("title", _hint(node)), cx=x, cy=y, r=7, class_="city")
-        top = min(places.places[name][1] for name in places.geographic)
-        above = y < top + NORTHERN
-        return dot + text(x, y - 14 if above else y + 24, named, "city-name", anchor="middle")
+        return tag("circle", tag("title", f"{node.label} {_hint(node)}"), cx=x, cy=y, r=7, class_="city")
     width = 14 + 7.2 * len(node.name)
     hint = tag("title", _hint(node))
     pill = tag("rect", hint, x=x - width / 2, y=y - 12, width=width, height=24, rx=6, class_=f"node {_kind(node)}")
     return pill + text(x, y + 4.5, node.name, f"node-name {_kind(node)}-name", anchor="middle")
+
+
+def _city_names(plan: Plan, places: Layout) -> Iterator[Markup]:
+    """Cities with a role in the scenario come first where there is no room for all names."""
+    cities = [node for node in plan.nodes if node.name in places.geographic]
+    names = {n.name: n.label if n.label.lower() == n.name or not n.label else f"{n.name} · {n.label}" for n in cities}
+    neighbours: dict[str, list[str]] = {name: [] for name in names}
+    for link in plan.links:
+        for end, peer in ((link.a.node, link.b.node), (link.b.node, link.a.node)):
+            neighbours.get(end, []).append(peer)
+    attached = [name for name in names if any(peer not in names for peer in neighbours[name])]
+    ordered = {name: names[name] for name in (*attached, *names)}
+    for label in city_labels(ordered, places.places, neighbours):
+        yield text(label.x, label.y, label.text, "city-name", anchor=label.anchor)
 
 
 def _kind(node: PlannedNode) -> str:

@@ -109,4 +109,4 @@ def ue_addresses(record: RunRecord) -> dict[str, str]:
 
 
 def _f_teid(value: object) -> str:
-    return f"TEID {value.get('teid')} at {value.get('ipv4')}" if isinstance(value, dict) else "another UPF"
+    return f"TEID {value.get('teid', 0):#x} at {value.get('ipv4')}" if isinstance(value, dict) else "another UPF"

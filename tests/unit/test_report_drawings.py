@@ -12,6 +12,7 @@ from rich.console import Console
 
 from testbed.report import formats, summary_table
 from testbed.report.charts import Point, change_chart, rtt_chart
+from testbed.report.cities import city_labels
 from testbed.report.graph import draw
 from testbed.report.layout import WIDTH, layout
 from testbed.report.map import DrawnPath, topology_map
@@ -173,3 +174,16 @@ def test_terminal_table_says_what_failed_or_was_invalid(result: Result) -> None:
     assert printed(failed).rstrip().endswith("FAILED: 0 of 1 expectations hold")
     dead = result.model_copy(update={"valid": False, "passed": False, "reason": "smf died"})
     assert printed(dead).rstrip().endswith("INVALID: smf died")
+
+
+def test_city_names_keep_clear_of_links_and_of_each_other() -> None:
+    places = {"a": (100.0, 100.0), "b": (300.0, 100.0), "c": (100.0, 20.0)}
+    (label, *_) = city_labels({"a": "Aachen", "b": "Bonn"}, places, {"a": ["b", "c"], "b": ["a"]})
+    assert label.anchor == "end" or label.y > 100, "links leave to the right and upwards"
+
+
+def test_a_city_without_room_for_its_name_has_none_and_the_first_comes_first() -> None:
+    crowd = {f"c{i}": (100.0 + i % 4 * 16, 100.0 + i // 4 * 16) for i in range(16)}
+    labels = city_labels({name: "Chongqing" + name for name in crowd}, crowd, {name: [] for name in crowd})
+    assert 0 < len(labels) < len(crowd)
+    assert labels[0].text == "Chongqingc0"
