@@ -7,7 +7,6 @@ sides, and "gone" includes that.
 
 from __future__ import annotations
 
-import os
 import socket
 import statistics
 import tempfile
@@ -21,6 +20,9 @@ from testbed import netns
 from testbed.bench.figures import Bench, Figure, watched_host
 from testbed.graph import Role, Tier
 from testbed.lab.build import run_ip
+from testbed.lab.clean import remove
+from testbed.lab.ledger import open_ledger, read_lab
+from testbed.lab.names import Names
 from testbed.links.profile import LinkProfile
 from testbed.plan.model import LinkEnd, Plan, PlannedInterface, PlannedLink, PlannedNode, Route
 from topologies.network import lab
@@ -102,7 +104,11 @@ def _scratch_namespace() -> Iterator[Callable[[], None]]:
     The kernel frees namespaces in the order of their deletion: when the peer of a last one's interface is gone, so are
     those before it.
     """
-    scratch, last = (f"bl-bench-{os.getpid()}{suffix}" for suffix in ("", "-last"))
+    ledger = open_ledger()
+    names = Names(ledger.run_id)
+    scratch, last = names.base, names.namespace("last")
+    for namespace in (scratch, last):
+        ledger.namespace(namespace)
 
     def settled() -> None:
         netns.create(last)
@@ -114,12 +120,13 @@ def _scratch_namespace() -> Iterator[Callable[[], None]]:
                 raise TimeoutError(f"the kernel has not freed the namespaces within {_SETTLE_WITHIN_S:g} s")
             time.sleep(0.002)
 
-    netns.create(scratch)
     try:
+        netns.create(scratch)
         with netns.entered(scratch):
             yield settled
     finally:
-        netns.delete(scratch)
+        remove(read_lab(ledger.directory))
+        ledger.close()
 
 
 def _router(number: int, last: int) -> PlannedNode:

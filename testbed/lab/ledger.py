@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,8 +116,12 @@ def read_lab(directory: Path) -> LabRecord:
 
 def labs(root: Path = LABS) -> tuple[LabRecord, ...]:
     """All labs of this machine, whoever owns them, in the order of their names."""
-    directories = sorted(root.glob("[!.]*/")) if root.is_dir() else []
-    return tuple(read_lab(directory) for directory in directories if (directory / _FILE).is_file())
+    found = []
+    for directory in sorted(root.glob("[!.]*/")) if root.is_dir() else ():
+        # A lab may be removed at this very moment.
+        with suppress(FileNotFoundError):
+            found.append(read_lab(directory))
+    return tuple(found)
 
 
 def _parse(line: str) -> object:

@@ -28,7 +28,7 @@ from testbed.lab.proc import POLL_S
 from testbed.plan.model import PlannedProcess
 
 EventHandler = Callable[[str, dict[str, Any]], None]
-"""Called with the process's name and each event, in the watching thread."""
+"""Called with the process's name and each event, in the watching thread; what it raises makes `check` fail."""
 
 _TAIL_LINES = 12
 
@@ -81,7 +81,7 @@ class Supervisor:
     def __init__(self, names: Names, ledger: Ledger, run_dir: Path, on_event: EventHandler) -> None:
         self._names = names
         self._ledger = ledger
-        self._run_dir = run_dir
+        self._run_dir = run_dir.absolute()
         self._on_event = on_event
         self._running: dict[str, _Running] = {}
         self._changed = threading.Condition()
@@ -89,6 +89,7 @@ class Supervisor:
         self._wake_reader, self._wake_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._selector.register(self._wake_reader, selectors.EVENT_READ, None)
         self._closing = False
+        self._unhandled: Exception | None = None
         self._watcher = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self._watcher.start()
 
@@ -142,7 +143,9 @@ class Supervisor:
             running.ready = True
 
     def check(self) -> None:
-        """RunInvalidError if a process has ended without having been told to."""
+        """RunInvalidError if a process has ended without having been told to, or an event could not be handled."""
+        if self._unhandled:
+            raise RunInvalidError(f"an event could not be handled: {self._unhandled}") from self._unhandled
         with self._changed:
             for running in self._running.values():
                 if running.ended and not running.stopping:
@@ -210,6 +213,8 @@ class Supervisor:
     def _close_output(self, running: _Running) -> None:
         if running.reads:
             running.reads = False
+            if running.partial:
+                self._take(running, running.partial)
             self._selector.unregister(running.stdout)
             running.stdout.close()
 
@@ -218,7 +223,11 @@ class Supervisor:
         if event is None:
             running.sink.write(line + b"\n")
             return
-        self._on_event(running.command.name, event)
+        try:
+            self._on_event(running.command.name, event)
+        except Exception as error:
+            # This thread has to go on watching; the run is told by `check`.
+            self._unhandled = self._unhandled or error
         if event["event"] == "ready":
             with self._changed:
                 running.ready = True

@@ -117,6 +117,26 @@ def test_the_last_events_of_a_process_are_not_lost(rig: Rig) -> None:
     assert [event["n"] for _, event in rig.events[1:]] == list(range(5000))
 
 
+def test_a_last_line_without_its_end_is_not_lost(rig: Rig) -> None:
+    rig.start("nf", READY + 'sys.stdout.write(json.dumps({"event": "bye"}))\n')
+    eventually(lambda: died(rig))
+    assert rig.events[-1] == ("nf", {"event": "bye"})
+
+
+def test_an_event_that_cannot_be_handled_makes_the_run_invalid_and_not_blind(rig: Rig, tmp_path: Path) -> None:
+    def refuse(_process: str, event: dict[str, Any]) -> None:
+        if event["event"] == "odd":
+            raise ValueError("no room for it")
+
+    picky = Supervisor(Names(rig.ledger.run_id), rig.ledger, tmp_path / "picky", refuse)
+    program = 'import json\nprint(json.dumps({"event": "odd"}))\n' + READY + STAY
+    picky.start(Command("nf", None, (sys.executable, "-c", program)))
+    picky.wait_ready("nf")
+    with pytest.raises(RunInvalidError, match="no room for it"):
+        picky.check()
+    picky.close()
+
+
 def test_lines_that_are_no_events_go_to_the_log(rig: Rig) -> None:
     rig.start("nf", READY + 'print("hello"); print(json.dumps(["event"])); print("{}", flush=True)\n' + STAY)
     rig.supervisor.wait_ready("nf")
