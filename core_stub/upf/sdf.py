@@ -17,6 +17,7 @@ _PROTOCOLS_WITH_PORTS = frozenset({6, 17, 33, 132, 136})
 _IPV6_EXTENSIONS = frozenset({0, 43, 60})
 _IPV6_FRAGMENT = 44
 _ports = struct.Struct("!HH")
+_ipv4_addresses = struct.Struct("!12xII")
 
 
 class FlowDescriptionError(ValueError):
@@ -51,7 +52,7 @@ def _ipv4_flow(packet: bytes) -> Flow:
     first_fragment = not (packet[6] & 0x1F or packet[7])
     if protocol in _PROTOCOLS_WITH_PORTS and first_fragment and len(packet) >= offset + 4:
         ports = _ports.unpack_from(packet, offset)
-    return Flow(4, protocol, int.from_bytes(packet[12:16]), int.from_bytes(packet[16:20]), *ports)
+    return Flow(4, protocol, *_ipv4_addresses.unpack_from(packet), *ports)
 
 
 def _ipv6_flow(packet: bytes) -> Flow:
