@@ -52,7 +52,8 @@ def _ipv4_flow(packet: bytes) -> Flow:
     first_fragment = not (packet[6] & 0x1F or packet[7])
     if protocol in _PROTOCOLS_WITH_PORTS and first_fragment and len(packet) >= offset + 4:
         ports = _ports.unpack_from(packet, offset)
-    return Flow(4, protocol, *_ipv4_addresses.unpack_from(packet), *ports)
+    source, destination = _ipv4_addresses.unpack_from(packet)
+    return Flow(4, protocol, source, destination, *ports)
 
 
 def _ipv6_flow(packet: bytes) -> Flow:
