@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
@@ -42,6 +42,11 @@ def probe_stamp(ue: Node, to: str, samples: Path, *arguments: str) -> AbstractCo
 
 def probe_http(ue: Node, url: str, samples: Path, *arguments: str) -> AbstractContextManager[Running]:
     return serving(ue, "http_probe", "--name", "m", "--url", url, "--samples", str(samples), *arguments)
+
+
+def octets_waiting(app: Node) -> int:
+    """In the receive queue of its STAMP socket, by the kernel's account."""
+    return int(run(app, "ss", "-Huan", "src", f"{app.address}:862").split()[1])
 
 
 def stamp_until(sender: Running, samples: Path, count: int) -> list[StampSample]:
@@ -137,9 +142,7 @@ def test_probe_that_waits_for_the_reflector_counts_as_dwell_and_not_as_delay(nod
     samples = tmp_path / "samples.jsonl"
     with serve(app) as service, probe_stamp(ue, f"{app.address}:862", samples, "--timeout", "60") as sender:
         service.process.send_signal(signal.SIGSTOP)
-        eventually(
-            lambda: run(app, "ss", "-Huan", "sport", "=", "862").split(), lambda columns: int(columns[1]) > 20_000
-        )
+        eventually(lambda: octets_waiting(app), lambda octets: octets > 20_000)
         service.process.send_signal(signal.SIGCONT)
         found = stamp_until(sender, samples, 20)
     slowest = max((sample.delays for sample in found if sample.delays), key=lambda delays: delays.dwell_ms)
@@ -235,6 +238,24 @@ def test_body_cut_short_is_an_error(nodes: list[Node], tmp_path: Path) -> None:
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
         (sample, *_) = http_until(probe, samples, 1)
     assert (sample.bytes, sample.error) == (4, "body cut short")
+
+
+def test_body_that_trickles_is_bounded_as_a_whole(nodes: list[Node], tmp_path: Path) -> None:
+    ue, app = nodes
+    samples = tmp_path / "samples.jsonl"
+    with netns.entered(app.namespace):
+        listener = socket.create_server((app.address, 8080))
+    url = f"http://{app.address}:8080/"
+    with listener, probe_http(ue, url, samples, "--timeout", "0.3", "--interval", "60") as probe:
+        listener.settimeout(20)
+        connection, _ = listener.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+            while not read_http(samples):
+                connection.sendall(b"drop")
+        (sample,) = http_until(probe, samples, 1)
+    assert sample.error == "timed out"
+    assert sample.bytes > 0
 
 
 @pytest.mark.parametrize("service", ["--http", "--stamp"])

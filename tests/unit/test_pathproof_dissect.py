@@ -7,7 +7,7 @@ from ipaddress import ip_address
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scapy.layers.inet import IP, TCP
+from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import ARP
 
 from tests.support.traffic_frames import frame, g_pdu, user_packet
@@ -91,7 +91,9 @@ def test_what_is_no_g_pdu_has_no_datagram(header: str) -> None:
     assert dissect(with_gtpu_header(header)) is None
 
 
-@pytest.mark.parametrize("packet", [ARP(), IP(src=UE, dst=SERVICE) / TCP(), IP(src=UE, dst=SERVICE, frag=10, proto=17)])
+@pytest.mark.parametrize(
+    "packet", [ARP(), IP(src=UE, dst=SERVICE) / TCP(), IP(src=UE, dst=SERVICE, frag=10) / USER[UDP]]
+)
 def test_other_packets_have_no_datagram(packet: object) -> None:
     assert dissect(frame(packet)) is None
 

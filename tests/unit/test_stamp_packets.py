@@ -103,7 +103,7 @@ def test_ntp_eras(unix_s: int, stamp: int) -> None:
 def test_error_estimate_covers_the_error_tightly(seconds: float) -> None:
     estimate = ErrorEstimate.of(seconds, synchronized=False)
     assert estimate.seconds >= seconds
-    assert estimate.seconds <= max(seconds * (1 + 1 / 127), 2**-32)
+    assert estimate.seconds <= (seconds + 2**-32) * (1 + 1 / 127)  # a unit of the scale, eight bits of multiplier
     assert 1 <= estimate.multiplier <= 255
     assert ErrorEstimate.decode(estimate.encode()) == estimate
 
