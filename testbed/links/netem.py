@@ -13,6 +13,7 @@ Every direction has both qdiscs from the start, so that a change alters them in 
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -142,7 +143,10 @@ class NetemEngine:
             self._impair(name, a_to_b, b_to_a)
 
     def counters(self) -> tuple[LinkCounters, ...]:
-        """Counters of all links, in the order in which they were added; netem does not say how late it was."""
+        """Counters of all links, in the order in which they were added; netem does not say how late it was.
+
+        The kernel's counters go with the interface: a link whose interface has gone reports zeros.
+        """
         with _naming(""):
             stats = self._tc.stats()
         return tuple(
@@ -259,7 +263,7 @@ class TrafficControl:
 
 
 def _counters(stats: dict[str, dict[str, int]], direction: Direction) -> DirectionCounters:
-    delay, shaper = stats[direction.sink], stats[direction.shaper]
+    delay, shaper = (Counter(stats.get(device, {})) for device in (direction.sink, direction.shaper))
     return DirectionCounters(
         packets=delay["packets"],
         bytes=delay["bytes"],

@@ -181,6 +181,12 @@ def test_errors_name_the_link(link: Rig) -> None:
         link.add(profile)
 
 
+def test_counters_outlive_an_interface(link: Rig) -> None:
+    link.add(LinkProfile())
+    ip_batch(f"link del {link.inner[0]}", namespace=link.engine_namespace)
+    assert [counters.name for counters in link.engine.counters()] == ["l"]
+
+
 def test_a_closed_engine_carries_nothing(link: Rig) -> None:
     link.add(LinkProfile())
     with link.traffic() as traffic:
