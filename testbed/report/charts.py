@@ -114,7 +114,7 @@ class _Frame:
         if peaks:
             highest = max(rtt for _, rtt in peaks)
             said = f"▲ {len(peaks)} above {self.y.high:g} ms, up to {ms(highest)} ms"
-            drawn += [text(WIDTH - RIGHT, TOP - 8, said, "tick", anchor="end")]
+            drawn += [text(WIDTH - RIGHT - 6, TOP + 14, said, "note", anchor="end")]
         return drawn
 
 

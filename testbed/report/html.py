@@ -22,6 +22,7 @@ from testbed.report.terminal import headline
 from testbed.report.timeline import (
     Mark,
     Phase,
+    f_teid_text,
     leading_probe,
     marks,
     phase_colours,
@@ -105,8 +106,12 @@ class _View:
             "charts": dict(self._charts()),
             "changes": tuple(self._changes()),
             "events": tuple(self._listed()),
-            "invalid": next((event for event in self._events if event["kind"] == "invalid"), None),
+            "invalid": self._first("invalid"),
+            "host": self._first("host"),
         }
+
+    def _first(self, kind: str) -> Event | None:
+        return next((event for event in self._events if event["kind"] == kind), None)
 
     def _paths(self, routes: Routes) -> Iterator[DrawnPath]:
         colours = phase_colours(self._scenario)
@@ -143,8 +148,17 @@ def _details(event: Event) -> str:
         procedure = str(event.get("procedure", "")).replace("_", " ")
         return f"{procedure}: {step_title(event)}" if procedure else step_title(event)
     fields = {key: value for key, value in event.items() if key not in ("t", "kind", "process", "log_tail")}
-    return ", ".join(f"{key} {_short(value)}" for key, value in fields.items())
+    return ", ".join(f"{key} {_short(value)}" for key, value in fields.items() if value not in ("", None, []))
 
 
 def _short(value: object) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    match value:
+        case float():
+            return f"{value:.3f}".rstrip("0").rstrip(".")
+        case {"teid": int() as teid, "ipv4": ipv4}:
+            return f_teid_text({"teid": teid, "ipv4": ipv4})
+        case dict():
+            return f"({len(value)})"
+        case list():
+            return ", ".join(map(_short, value))
+    return str(value)

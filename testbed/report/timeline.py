@@ -3,16 +3,17 @@
 Read from the record's events:
     window                   {name, start, end}
     step                     {process, procedure, step}    a network function has done a step of a procedure
-    n3_path_switched         {process, ue}                 the gNB sends uplink elsewhere
-    pdu_session_established  {ue, ueIpv4Address}           from the gNB; the SMF's event of this kind has no `ue`
-    started, stopped         the run's bounds
+    n3_path_switched         {process, ue, new}            the gNB sends uplink elsewhere
+    pdu_session_established  {ue, ueIpv4Address}           from the gNB
+    host                     {busy, steal}                 shares of the processors' time during the timeline
     invalid                  {reason, process, log_tail}
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from testbed.record import Event, RunRecord
 from testbed.scenario.model import InsertUlcl, Measure, RemoveUlcl, Scenario, StampProbe
@@ -81,7 +82,7 @@ def marks(events: Iterable[Event], phase: Phase, start: float) -> tuple[Mark, ..
 def step_title(event: Event) -> str:
     """A step in words."""
     if event["kind"] == "n3_path_switched":
-        return f"{event.get('ue', '')} sends uplink to {_f_teid(event.get('new'))}".strip()
+        return f"{event['ue']} sends uplink to {f_teid_text(event['new'])}"
     return str(event.get("step", event["kind"])).replace("_", " ")
 
 
@@ -104,9 +105,9 @@ def leading_probe(scenario: Scenario) -> str | None:
 
 def ue_addresses(record: RunRecord) -> dict[str, str]:
     """UE → the address of its PDU session."""
-    events = record.events("pdu_session_established")
-    return {event["ue"]: str(event["ueIpv4Address"]) for event in events if "ue" in event}
+    return {event["ue"]: event["ueIpv4Address"] for event in record.events("pdu_session_established")}
 
 
-def _f_teid(value: object) -> str:
-    return f"TEID {value.get('teid', 0):#x} at {value.get('ipv4')}" if isinstance(value, dict) else "another UPF"
+def f_teid_text(f_teid: Mapping[str, Any]) -> str:
+    """`TEID 0x11 at 10.1.0.17` from `{"teid", "ipv4"}`."""
+    return f"TEID {f_teid['teid']:#x} at {f_teid['ipv4']}"

@@ -81,6 +81,7 @@ def _events(record: RunRecord) -> None:
             record.event("step", t=t, process="smf", procedure=procedure, step=step, supi="ue1")
     new = {"teid": 17, "ipv4": "10.1.0.17"}
     record.event("n3_path_switched", t=ZERO + INSERTED - 0.01, process="gnb1", ue="ue1", new=new)
+    record.event("host", t=ZERO + 29.5, busy=0.62, steal=0.031)
     record.event("stopped", t=ZERO + 30)
 
 

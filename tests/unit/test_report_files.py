@@ -149,6 +149,7 @@ def test_page_shows_numbers_paths_and_every_event_but_readings(run: tuple[Path, 
     assert "17 of 17 expectations hold" in page
     assert "within 10 % of 24.3 ms" in page
     assert "switch n3 to ulcl" in page
+    assert "62 % busy, 3.1 % taken by the hypervisor" in page
     assert "gnb1 → upf-edge" in page
     assert page.count("<h2>Close-up: ") == 2
     assert f"{len([e for e in run[1].events if e['kind'] != 'flow'])} events" in page
