@@ -7,7 +7,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -208,7 +208,7 @@ def test_end_markers_follow_the_last_packet_of_the_old_path(tmp_path: Path) -> N
     async def test() -> None:
         async with one_session(tmp_path) as (_, n4, session, gnb):
             forwarding = tunnelling(Interface.ACCESS, GNB_TEID + 1, GNB)
-            marked = UpdateFar(1, forwarding=type(forwarding)(**{**vars(forwarding), "send_end_marker": True}))
+            marked = UpdateFar(1, forwarding=replace(forwarding, send_end_marker=True))
             await n4.modify(PSA, SessionModificationRequest(session.seid, update_fars=(marked,)))
             assert await gnb.receive() == (EndMarker(GNB_TEID), PSA)
             gnb.send_uplink(session.f_teids[2], udp(b"x"))
@@ -264,6 +264,22 @@ def test_an_uplink_classifier_splits_between_its_own_n6_and_the_psa_on_n9(tmp_pa
     run(test)
 
 
+def test_the_qfi_of_a_packet_is_matched_and_kept_where_no_qer_sets_one(tmp_path: Path) -> None:
+    async def test() -> None:
+        async with upf("psa", PSA, tmp_path) as psa, smf(PSA) as n4:
+            with closing(GnbEnd()) as gnb:
+                marked = uplink(2, 2)
+                back = replace(marked, qer_ids=(), pdi=replace(marked.pdi, qfis=(9,)))
+                session = await n4.establish(PSA, back, to_tunnel(2, Interface.ACCESS, GNB_TEID, GNB))
+                for qfi in (1, 9):
+                    datagram = encapsulate(udp(b"x"), teid=session.f_teids[2].teid, qfi=qfi, pdu_type=PduType.UPLINK)
+                    gnb.send(datagram, PSA)
+                assert await gnb.receive() == (GPdu(GNB_TEID, udp(b"x"), 9), PSA)
+                assert (await psa.call("GET", "/sessions"))[1]["faults"] == {"no PDR": 1}
+
+    run(test)
+
+
 def test_sessions_of_an_smf_that_goes_are_deleted(tmp_path: Path) -> None:
     async def test() -> None:
         async with one_session(tmp_path) as (psa, n4, session, gnb):
@@ -287,3 +303,18 @@ def test_a_rejection_reaches_the_smf(tmp_path: Path) -> None:
             assert (unknown.seid, unknown.cause) == (0, Cause.SESSION_CONTEXT_NOT_FOUND)
 
     run(test)
+
+
+def test_a_second_upf_at_the_same_address_ends_with_a_message(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def test() -> None:
+        second = tmp_path / "second"
+        second.mkdir()
+        async with upf("psa", PSA, tmp_path):
+            with pytest.raises(AssertionError, match="ended with 1 before ready"):
+                async with upf("psa", PSA, second):
+                    pytest.fail("it must not get here")
+
+    run(test)
+    assert f"core_stub.upf: [Errno 98] Address already in use: 'GTP-U at {PSA}'" in capfd.readouterr().err.splitlines()

@@ -7,6 +7,8 @@ import struct
 from ipaddress import ip_address
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core_stub.upf.sdf import Flow, FlowDescriptionError, flow_of, parse_flow_description
 
@@ -82,6 +84,12 @@ def test_ipv6_later_fragment() -> None:
 @pytest.mark.parametrize("packet", [b"", b"\x45", b"\x60" + bytes(38), b"\x10" + bytes(40)])
 def test_what_is_no_ip_packet_has_no_flow(packet: bytes) -> None:
     assert flow_of(packet) is None
+
+
+@given(st.sampled_from([b"\x45", b"\x4f", b"\x60"]), st.binary(max_size=120))
+def test_no_packet_is_too_odd_to_look_at(start: bytes, rest: bytes) -> None:
+    flow = flow_of(start + rest)
+    assert flow is None or flow.version in (4, 6)
 
 
 @pytest.mark.parametrize(
