@@ -76,7 +76,7 @@ class StockNode(Node):  # type: ignore[misc]
 
 
 class StockSwitch(StockNode):
-    """A LAN or a CPE as one kernel bridge, and a UE, which has no address before it has a session."""
+    """A LAN or a CPE as one kernel bridge, and a UE if the plan has a core: its address comes with the session."""
 
     def start(self, _controllers: list[Any]) -> None:
         """Configure the node, which Mininet does for hosts only; a CPE's ports are joined too."""

@@ -1,7 +1,7 @@
 """MAC addresses, subnets and addresses, by the position of nodes and links in the graph: same graph, same addresses.
 
 Point-to-point links between addressed nodes get a /31 and a /127; the links around bridges (LANs, CPEs) make one
-layer-2 domain with a /24 and a /64; routers have loopbacks. A radio link has no addresses: the UE's comes from the SMF.
+layer-2 domain with a /24 and a /64; routers have loopbacks. A UE's link has no addresses: the UE's comes from the SMF.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from ipaddress import IPv4Network, IPv6Network
 
 import networkx as nx
 
-from testbed.graph import LAYER2, Graph, Link, Role, Tier
+from testbed.graph import LAYER2, Graph, Link, Role
 
 LOOPBACK4 = IPv4Network("10.255.0.0/16")
 LINKS4 = IPv4Network("10.1.0.0/16")
@@ -94,9 +94,8 @@ def subnets(graph: Graph) -> tuple[Subnet, ...]:
 
 def _point_to_point(graph: Graph) -> Iterable[Subnet]:
     roles = {node.name: node.role for node in graph.nodes}
-    links = [
-        link for link in graph.links if link.tier is not Tier.RADIO and not LAYER2 & {roles[link.a], roles[link.b]}
-    ]
+    unaddressed = LAYER2 | {Role.UE}
+    links = [link for link in graph.links if not unaddressed & {roles[link.a], roles[link.b]}]
     for index, link in enumerate(links):
         prefix4 = IPv4Network((int(LINKS4.network_address) + 2 * index, 31))
         prefix6 = IPv6Network((int(LINKS6.network_address) + (index << 64), 127))

@@ -34,6 +34,7 @@ def check(loaded: Loaded, graph: Graph | None, presets: Mapping[Tier, TierPreset
     scenario = loaded.scenario
     if scenario is None or graph is None:
         return loaded.problems
+    graph = _as_used(scenario, graph)
     links = plan_links(graph.links, scenario.links, presets)
     references = References(scenario, graph, links, addressing.subnets(graph), loaded.left_out)
     found = (replace(problem, where=in_the_file(problem.where, loaded.left_out)) for problem in references.problems())
@@ -46,6 +47,7 @@ def plan(loaded: Loaded, graph: Graph, presets: Mapping[Tier, TierPreset], *, se
     if problems or loaded.scenario is None:
         raise InputError(loaded.source, problems)
     scenario = loaded.scenario
+    graph = _as_used(scenario, graph)
     links = plan_links(graph.links, scenario.links, presets)
     nodes = _nodes(scenario, graph, links)
     return Plan(
@@ -68,6 +70,14 @@ def plan(loaded: Loaded, graph: Graph, presets: Mapping[Tier, TierPreset], *, se
             for capture in scenario.captures
         ),
     )
+
+
+def _as_used(scenario: Scenario, graph: Graph) -> Graph:
+    """Without a core there are no PDU sessions: then a gNB is a router and a UE a host, with addresses by plan."""
+    if scenario.core.dnns:
+        return graph
+    plain = {Role.GNB: Role.ROUTER, Role.UE: Role.HOST}
+    return replace(graph, nodes=tuple(replace(node, role=plain.get(node.role, node.role)) for node in graph.nodes))
 
 
 def _nodes(scenario: Scenario, graph: Graph, links: tuple[LinkPlan, ...]) -> tuple[PlannedNode, ...]:

@@ -169,3 +169,11 @@ def test_a_topology_from_a_template(tmp_path: Path) -> None:
     (tmp_path / "line-scenario.yml").write_text("name: line\ntopology: {file: line.yml.j2, params: {routers: 4}}\n")
     line = load_plan(tmp_path / "line-scenario.yml")[1]
     assert Forwarding(line).path("r0", line.node("r3").address()) == ["r0", "r1", "r2", "r3"]
+
+
+def test_without_a_core_users_are_hosts_behind_a_router() -> None:
+    plain = load_plan(LOCAL_BREAKOUT, ["core={}", "probes={}", "flows={}", "timeline=[]", "expect=[]"])[1]
+    forwarding = Forwarding(plain)
+    assert forwarding.path("ue1", plain.node("app1").address())[:3] == ["ue1", "gnb1", "csr1"]
+    assert forwarding.path("app1", plain.node("ue1").address())[-2:] == ["gnb1", "ue1"]
+    assert not [process for process in plain.processes if process.name in ("smf", "gnb1", "upf-edge")]

@@ -54,7 +54,7 @@ def test_template_variable_missing(tmp_path: Path) -> None:
 def test_template_variable_given(tmp_path: Path) -> None:
     path = tmp_path / "x.yml.j2"
     path.write_text("name: a\ntopology: {name: metro, params: {ues: {{ users }}}}\n")
-    assert len([node for node in load_plan(path, ["users=5"])[1].nodes if node.role == "ue"]) == 5
+    assert len([node for node in load_plan(path, ["users=5"])[1].nodes if node.name.startswith("ue")]) == 5
 
 
 def test_an_unreadable_setting(tmp_path: Path) -> None:
