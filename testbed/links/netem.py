@@ -33,7 +33,7 @@ from testbed.links.profile import LinkProfile
 UNLIMITED_BPS = 32_000_000_000
 """What stands for no limit: the fastest round rate that fits the 32-bit attributes of tbf and netem."""
 
-_BURST_MS = 4.0  # a tick at HZ=250: within 2% from 10 Mbit/s to 1 Gbit/s
+_BURST_MS = 4.0  # a tick at HZ=250: how late the kernel may come back to the bucket without tokens running over
 _NETEM_LIMIT = 200_000  # packets on their way; the default of 1,000 is 1 ms of 10 Gbit/s
 _FRAME_OVERHEAD = 18  # Ethernet header and a tag
 _ETH_P_ALL = 3
@@ -76,12 +76,12 @@ def joining(direction: Direction) -> tuple[Redirect, ...]:
 
 
 def shaping(direction: Direction, profile: LinkProfile, mtu: int) -> Qdisc:
-    """The qdisc that limits the rate: a token bucket, deep enough for a tick of the kernel and for a full frame."""
+    """The qdisc that limits the rate: a token bucket, deep enough for a full frame and a tick of the kernel."""
     bytes_per_ms = (profile.rate_bps or UNLIMITED_BPS) / 8000
     frame = mtu + _FRAME_OVERHEAD
     parameters = {
         "rate": int(bytes_per_ms * 1000),
-        "burst": max(int(bytes_per_ms * _BURST_MS), frame),
+        "burst": frame + int(bytes_per_ms * _BURST_MS),
         "limit": max(int(bytes_per_ms * profile.queue_ms), frame),
         "mtu": frame,
     }

@@ -1,12 +1,13 @@
 /*
  * wire: a user-space link engine for kernels without sch_netem.
  *
- * A link is a pair of interfaces of this process's network namespace. Whatever arrives at one leaves at the other, later,
- * in the same order, and not always: that is its profile, one per direction (profile.py says what each field means).
+ * A link is a pair of interfaces of this process's network namespace. Whatever arrives at one leaves at the other,
+ * later, in the same order, and not always: that is its profile, one per direction (profile.py says what each field
+ * means).
  *
- * A frame is due `delay` after the moment at which the kernel received it (SO_TIMESTAMPNS), not after the moment at which
- * we came round to reading it. How late we read therefore does not matter, and the only error left is how late we send.
- * That is kept small by a timer that fires --spin-us before the frame is due, and polling from there on.
+ * A frame is due `delay` after the moment at which the kernel received it (SO_TIMESTAMPNS), not after the moment at
+ * which we came round to reading it. How late we read therefore does not matter, and the only error left is how late we
+ * send. That is kept small by a timer that fires --spin-us before the frame is due, and polling from there on.
  *
  *      control thread   text in, text out: parses requests, opens and closes sockets, prints events. Ordinary priority.
  *      data thread      one FIFO per direction, one heap of FIFO heads, one timer. SCHED_FIFO where permitted. It never
@@ -688,9 +689,10 @@ static int open_end(const char *ifname)
     return fd;
 }
 
-static void prepare(struct link *link, const int fds[2])
+static void set_up_directions(struct link *link, const int fds[2])
 {
-    uint64_t stream = 0xcbf29ce484222325; /* FNV-1a of the name: what a link draws depends on the seed and itself alone */
+    /* FNV-1a of the name: what a link draws depends on the seed and on itself alone. */
+    uint64_t stream = 0xcbf29ce484222325;
     for (const char *c = link->name; *c; c++)
         stream = (stream ^ (uint8_t)*c) * 0x100000001b3;
     for (int i = 0; i < 2; i++) {
@@ -705,6 +707,26 @@ static void prepare(struct link *link, const int fds[2])
         d->random = stream ^ (seed * 2 + (uint64_t)i);
     }
     atomic_store(&link->up, true);
+}
+
+/* Returns a link whose sockets are open, or NULL with a complaint. */
+static struct link *open_link(const char *name, const char *a, const char *b)
+{
+    struct link *link = calloc(1, sizeof *link);
+    if (!link)
+        die("out of memory");
+    int fds[2] = {open_end(a), -1};
+    if (fds[0] < 0 || (fds[1] = open_end(b)) < 0) {
+        if (fds[0] >= 0)
+            close(fds[0]);
+        free(link);
+        return NULL;
+    }
+    snprintf(link->name, sizeof link->name, "%s", name);
+    snprintf(link->ifname[0], IFNAMSIZ, "%s", a);
+    snprintf(link->ifname[1], IFNAMSIZ, "%s", b);
+    set_up_directions(link, fds);
+    return link;
 }
 
 static bool interfaces_free(const char *a, const char *b)
@@ -736,20 +758,10 @@ static bool add_link(struct object *request, FILE *reply)
         return complain("this would be more than %d links", MAX_LINKS);
     if (!interfaces_free(a, b))
         return false;
-
-    int fds[2] = {open_end(a), -1};
-    if (fds[0] < 0)
+    command.link = open_link(name, a, b);
+    if (!command.link)
         return false;
-    struct link *link = (fds[1] = open_end(b)) < 0 ? NULL : calloc(1, sizeof *link);
-    if (!link) {
-        close(fds[0]);
-        return false;
-    }
-    snprintf(link->name, sizeof link->name, "%s", name);
-    snprintf(link->ifname[0], IFNAMSIZ, "%s", a);
-    snprintf(link->ifname[1], IFNAMSIZ, "%s", b);
-    prepare(link, fds);
-    command.link = *end = link;
+    *end = command.link;
     command_data_thread(&command);
     return true;
 }
@@ -842,7 +854,9 @@ static void write_direction(FILE *reply, const char *key, struct direction *d)
     for (int i = 0; i < BUCKETS; i++)
         total += histogram[i] = atomic_load_explicit(&d->counters.lateness[i], memory_order_relaxed);
     count_overruns(d);
-    fprintf(reply, ",\"%s\":{\"packets\":%lu,\"bytes\":%lu,\"dropped_loss\":%lu,\"dropped_queue\":%lu,\"dropped_error\":%lu",
+    fprintf(reply,
+            ",\"%s\":{\"packets\":%lu,\"bytes\":%lu,\"dropped_loss\":%lu,\"dropped_queue\":%lu,"
+            "\"dropped_error\":%lu",
             key, atomic_load(&d->counters.packets), atomic_load(&d->counters.bytes),
             atomic_load(&d->counters.dropped_loss), atomic_load(&d->counters.dropped_queue),
             atomic_load(&d->counters.dropped_error) + d->overruns);
@@ -1054,6 +1068,15 @@ static double number_argument(const char *name, const char *text, double highest
     return value;
 }
 
+static void allow_many_files(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
 #define USAGE "usage: wire --control PATH [--seed N] [--spin-us US]"
 
 int main(int argc, char **argv)
@@ -1077,11 +1100,7 @@ int main(int argc, char **argv)
         die(USAGE);
 
     setvbuf(stdout, NULL, _IOLBF, 0);
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
+    allow_many_files();
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);

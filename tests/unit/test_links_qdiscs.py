@@ -36,13 +36,14 @@ def test_shaping_and_delay_sit_on_separate_devices() -> None:
 
 def test_a_rate_becomes_a_bucket_of_a_tick_and_a_queue_in_bytes() -> None:
     assert shaping(DIRECTION, LinkProfile(rate_bps=80_000_000, queue_ms=25), 1500) == Qdisc(
-        "shaper1", "tbf", {"rate": 10_000_000, "burst": 40_000, "limit": 250_000, "mtu": 1518}
+        "shaper1", "tbf", {"rate": 10_000_000, "burst": 41_518, "limit": 250_000, "mtu": 1518}
     )
 
 
 def test_bucket_and_queue_hold_at_least_one_frame() -> None:
     parameters = shaping(DIRECTION, LinkProfile(rate_bps=64_000, queue_ms=0), 9000).parameters
-    assert parameters["burst"] == parameters["limit"] == 9018
+    assert parameters["limit"] == 9018
+    assert parameters["burst"] == 9018 + 32
 
 
 @pytest.mark.parametrize("rate_bps", [None, UNLIMITED_BPS])
