@@ -90,6 +90,7 @@ class _View:
     def context(self) -> dict[str, Any]:
         """The template's variables."""
         routes = Routes(self._plan)
+        drawn = tuple(self._paths(routes))
         return {
             "result": self._result,
             "scenario": self._scenario,
@@ -102,7 +103,8 @@ class _View:
             "colours": phase_colours(self._scenario),
             "leading": self._leading,
             "owner": routes.owner,
-            "map": topology_map(self._plan, tuple(self._paths(routes))),
+            "paths": drawn,
+            "map": topology_map(self._plan, drawn),
             "charts": dict(self._charts()),
             "changes": tuple(self._changes()),
             "events": tuple(self._listed()),
@@ -116,7 +118,11 @@ class _View:
     def _paths(self, routes: Routes) -> Iterator[DrawnPath]:
         colours = phase_colours(self._scenario)
         for path in self._result.paths:
-            yield DrawnPath(path.window, colours[path.window], frozenset(self._links_of(path, routes)))
+            leads = path.probe == self._leading
+            # Other probes of the UE go the leading one's way, but for what a UL CL sends on to the remote PSA.
+            if leads or any(hop.point == "N9" for hop in path.hops):
+                name = path.window if leads else f"{path.window}, {path.probe} over N9"
+                yield DrawnPath(name, colours[path.window], frozenset(self._links_of(path, routes)), dashed=not leads)
 
     def _links_of(self, path: PathResult, routes: Routes) -> set[frozenset[str]]:
         probe = self._scenario.probes[path.probe]

@@ -27,6 +27,7 @@ class DrawnPath:
     name: str
     colour: str
     links: frozenset[frozenset[str]]
+    dashed: bool = False
 
 
 def topology_map(plan: Plan, paths: Sequence[DrawnPath] = (), *, style: str = "") -> Markup:
@@ -75,7 +76,8 @@ def _paths(paths: Sequence[DrawnPath], plan: Plan, places: Layout) -> list[Marku
         for link in plan.links:
             if frozenset((link.a.node, link.b.node)) in path.links:
                 start, end = sorted((places.places[link.a.node], places.places[link.b.node]))
-                drawn.append(line(*_beside(start, end, shift), f"path stroke-{path.colour}"))
+                style = "path dashed" if path.dashed else "path"
+                drawn.append(line(*_beside(start, end, shift), f"{style} stroke-{path.colour}"))
     return drawn
 
 

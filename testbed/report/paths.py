@@ -1,4 +1,4 @@
-"""Path proofs: for each measured window one STAMP probe, followed through the run's captures."""
+"""Path proofs: for each measured window one packet of each followed STAMP probe, found in the run's captures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from testbed.plan.model import Plan
 from testbed.record import RunRecord, Window
 from testbed.report.result import HopResult, PathResult, TunnelResult
 from testbed.report.routes import Routes
-from testbed.report.timeline import leading_probe, phase_colours, ue_addresses
+from testbed.report.timeline import followed_probes, phase_colours, ue_addresses
 from testbed.scenario.model import Scenario
 from testbed.verdict import stamp_samples
 from traffic import pcapng
@@ -23,22 +23,23 @@ Captures = tuple[tuple[CapturePoint, tuple[Packet, ...]], ...]
 
 
 def prove_paths(record: RunRecord, scenario: Scenario, plan: Plan) -> list[PathResult]:
-    """A proof for each measured window, of the probe that the report follows; none without captures or a session."""
-    probe = leading_probe(scenario)
-    address = ue_addresses(record).get(scenario.probes[probe].source) if probe else None
+    """For each followed probe a proof in each measured window; none without captures or a session."""
     captures = tuple(_captures(record, plan))
-    if probe is None or address is None or not captures:
-        return []
-    service = scenario.services[scenario.probes[probe].to].address
-    samples = stamp_samples(record, probe)
+    addresses = ue_addresses(record)
     routes = Routes(plan)
     found = []
-    for window in _measured(record, scenario):
-        sample = middle_sample(samples, window)
-        if sample is not None:
-            seen = hops(ProbeId(ip_address(address), service, sample.seq), captures)
-            steps = [_result(hop, routes) for hop in seen]
-            found.append(PathResult(window=window.name, probe=probe, sequence=sample.seq, hops=steps))
+    for name in followed_probes(scenario) if captures else ():
+        probe = scenario.probes[name]
+        if probe.source not in addresses:
+            continue
+        samples = stamp_samples(record, name)
+        for window in _measured(record, scenario):
+            sample = middle_sample(samples, window)
+            if sample is not None:
+                address = ip_address(addresses[probe.source])
+                seen = hops(ProbeId(address, scenario.services[probe.to].address, sample.seq), captures)
+                steps = [_result(hop, routes) for hop in seen]
+                found.append(PathResult(window=window.name, probe=name, sequence=sample.seq, hops=steps))
     return found
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from testbed.report.formats import count, ms, quantity, share, size
-from testbed.report.result import FlowMeasurement, HttpMeasurement, Result, StampMeasurement
+from testbed.report.result import FlowMeasurement, HttpMeasurement, PathResult, Result, StampMeasurement
 from testbed.report.wanted import wanted
 
 
 def summary_table(result: Result) -> RenderableType:
     """What `bearerlab run` prints at the end."""
-    return Group(_measurements(result), Text(), _expectations(result), Text(), headline(result))
+    tables = (_measurements(result), _paths(result), _expectations(result))
+    return Group(*(part for table in tables for part in (table, Text())), headline(result))
 
 
 def headline(result: Result) -> Text:
@@ -33,6 +34,17 @@ def _expectations(result: Result) -> Table:
         path = expectation.expr.split()[0]
         table.add_row(mark, path, quantity(expectation.value, expectation.unit), wanted(expectation))
     return table
+
+
+def _paths(result: Result) -> Text:
+    """Where one probe of each phase was seen on its way to the service, and in which tunnel."""
+    lines = [f"{path.window} {path.probe} {path.sequence}: {_way(path)}" for path in result.paths]
+    return Text("\n".join(lines))
+
+
+def _way(path: PathResult) -> str:
+    up = [hop for hop in path.hops if hop.direction == "up"]
+    return " → ".join(f"{hop.node} {hop.point}" for hop in up) or "not seen in any capture"
 
 
 def _measurements(result: Result) -> Table:
@@ -74,5 +86,6 @@ def _figures(measurement: StampMeasurement | HttpMeasurement | FlowMeasurement) 
 def _table(*columns: str, right: tuple[str, ...]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        justify: JustifyMethod = "right" if column in right else "left"
+        table.add_column(column, justify=justify, no_wrap=column == "measurement", overflow="fold")
     return table

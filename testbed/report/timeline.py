@@ -103,6 +103,16 @@ def leading_probe(scenario: Scenario) -> str | None:
     return next((name for name, probe in stamps.items() if probe.source in moved), next(iter(stamps), None))
 
 
+def followed_probes(scenario: Scenario) -> tuple[str, ...]:
+    """The STAMP probes whose paths are proved: the leading one, then the others of the same UE."""
+    leading = leading_probe(scenario)
+    if leading is None:
+        return ()
+    source = scenario.probes[leading].source
+    others = (name for name, probe in scenario.probes.items() if isinstance(probe, StampProbe) and name != leading)
+    return (leading, *(name for name in others if scenario.probes[name].source == source))
+
+
 def ue_addresses(record: RunRecord) -> dict[str, str]:
     """UE → the address of its PDU session."""
     return {event["ue"]: event["ueIpv4Address"] for event in record.events("pdu_session_established")}

@@ -30,14 +30,24 @@ def result(run: Path) -> dict[str, Any]:
     return found
 
 
-def points(result: dict[str, Any], window: str, direction: str) -> list[tuple[str, str]]:
-    """Where the window's probe was seen on its way, in order."""
-    path = next(path for path in result["paths"] if path["window"] == window)
+def points(result: dict[str, Any], window: str, probe: str, direction: str) -> list[tuple[str, str]]:
+    """Where a probe of the window was seen on its way, in order."""
+    path = next(path for path in result["paths"] if (path["window"], path["probe"]) == (window, probe))
     return [(hop["node"], hop["point"]) for hop in path["hops"] if hop["direction"] == direction]
 
 
-CENTRAL_UP = [("gnb1", "N3"), ("upf-cloud", "N9"), ("upf-cloud", "N6 cloud")]
-EDGE_UP = [("gnb1", "N3"), ("upf-edge", "N9"), ("upf-edge", "N6 edge")]
+CENTRAL = [("gnb1", "N3"), ("upf-cloud", "N3"), ("upf-cloud", "N6 cloud")]
+LOCAL = [("gnb1", "N3"), ("upf-edge", "N3"), ("upf-edge", "N6 edge")]
+# The UL CL's own interface is passed twice: in on N3, out on N9.
+REMOTE = [("gnb1", "N3"), ("upf-edge", "N3"), ("upf-edge", "N9"), ("upf-cloud", "N9"), ("upf-cloud", "N6 cloud")]
+PATHS = [
+    ("before", "ue1-portal", CENTRAL),
+    ("edge", "ue1-portal", LOCAL),
+    ("after", "ue1-portal", CENTRAL),
+    ("before", "ue1-archive", CENTRAL),
+    ("edge", "ue1-archive", REMOTE),
+    ("after", "ue1-archive", CENTRAL),
+]
 
 
 def test_every_expectation_holds(result: dict[str, Any]) -> None:
@@ -47,16 +57,16 @@ def test_every_expectation_holds(result: dict[str, Any]) -> None:
     assert all(expectation["passed"] for expectation in result["expectations"])
 
 
-@pytest.mark.parametrize(("window", "up"), [("before", CENTRAL_UP), ("edge", EDGE_UP), ("after", CENTRAL_UP)])
-def test_each_hop_of_a_probe(result: dict[str, Any], window: str, up: list[tuple[str, str]]) -> None:
-    assert points(result, window, "up") == up
-    assert points(result, window, "down") == up[::-1]
+@pytest.mark.parametrize(("window", "probe", "up"), PATHS)
+def test_each_hop_of_a_probe(result: dict[str, Any], window: str, probe: str, up: list[tuple[str, str]]) -> None:
+    assert points(result, window, probe, "up") == up
+    assert points(result, window, probe, "down") == up[::-1]
 
 
 def test_the_tunnels_of_a_probe(result: dict[str, Any]) -> None:
     for path in result["paths"]:
         tunnelled = {hop["point"] for hop in path["hops"] if hop["tunnel"]}
-        assert tunnelled == {"N3", "N9"}
+        assert tunnelled == {hop["point"] for hop in path["hops"]} & {"N3", "N9"}
 
 
 def test_http_was_served_where_the_path_led(result: dict[str, Any]) -> None:

@@ -27,11 +27,14 @@ def test_each_measured_window_has_a_proof_from_its_middle(record: RunRecord) -> 
         ("before", "ue1-portal", 400),
         ("edge", "ue1-portal", 1450),
         ("after", "ue1-portal", 2500),
+        ("before", "ue1-archive", 80),
+        ("edge", "ue1-archive", 290),
+        ("after", "ue1-archive", 500),
     ]
 
 
 def test_hops_name_the_interface_that_the_tunnel_is_on(record: RunRecord) -> None:
-    before, edge, _ = prove_paths(record, SCENARIO, PLAN)
+    before, edge, *_ = prove_paths(record, SCENARIO, PLAN)
     assert [(hop.point, hop.node, hop.direction) for hop in before.hops] == [
         ("N3", "gnb1", "up"),
         ("N3", "upf-cloud", "up"),
