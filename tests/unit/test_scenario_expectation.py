@@ -16,7 +16,8 @@ def test_another_metric_as_the_bound() -> None:
 
 def test_within_a_tolerance() -> None:
     expectation = parse("after.p.rtt_ms.p50 within 10% of before.p.rtt_ms.p50")
-    assert (expectation.op, expectation.tolerance) == ("within", pytest.approx(0.1))
+    assert expectation.op == "within"
+    assert expectation.tolerance == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(
