@@ -12,9 +12,11 @@ and junit.xml; they need nothing else.
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,11 +44,15 @@ class RunRecord:
 
     @classmethod
     def create(cls, directory: Path) -> RunRecord:
-        """A new record in an empty or missing directory; InputError if something else is there."""
-        if directory.exists() and any(directory.iterdir()):
-            raise InputError("--out", [Problem(str(directory), "a directory with files in it", "an empty or new one")])
-        for part in ("samples", "captures", "logs", "config"):
-            (directory / part).mkdir(parents=True, exist_ok=True)
+        """A new record in an empty or missing directory; InputError if it cannot be made there."""
+        want = "an empty or new directory that can be written to"
+        try:
+            if directory.exists() and any(directory.iterdir()):
+                raise InputError("--out", [Problem(str(directory), "a directory with files in it", want)])
+            for part in ("samples", "captures", "logs", "config"):
+                (directory / part).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError("--out", [Problem(str(directory), error.strerror or str(error), want)]) from error
         return cls(directory)
 
     @classmethod
@@ -85,6 +91,19 @@ class RunRecord:
     def samples(self, probe: str) -> Path:
         """The samples file of a probe."""
         return self.directory / "samples" / f"{probe}.jsonl"
+
+
+@contextmanager
+def handed_over(directory: Path) -> Iterator[None]:
+    """Under sudo, make the calling user the owner of what the body leaves in `directory`, and of its new parents."""
+    made = [path for path in (directory, *directory.parents) if not path.exists()]
+    try:
+        yield
+    finally:
+        uid, gid = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
+        if uid and gid:
+            for path in (*made, *directory.rglob("*")):
+                os.chown(path, int(uid), int(gid), follow_symlinks=False)
 
 
 def read_jsonl(path: Path) -> Iterator[Event]:

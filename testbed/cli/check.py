@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
 from testbed.cli.options import ScenarioFile, Settings
 from testbed.run import load_plan
-from testbed.scenario.model import Scenario
+from testbed.scenario.schema import schema_text
 
 
 def print_schema(wanted: bool) -> None:
     """Print the JSON Schema of scenario files and leave, if `--schema` was given."""
     if wanted:
-        typer.echo(json.dumps(Scenario.model_json_schema(), indent=2))
+        typer.echo(schema_text(), nl=False)
         raise typer.Exit
 
 

@@ -9,7 +9,8 @@ progress.py    what a person sees meanwhile
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from testbed.errors import InputError, RunInvalidError
 from testbed.host import cpu_shares, cpu_ticks
 from testbed.plan.model import Plan
 from testbed.plan.planner import check, plan
-from testbed.record import RunRecord
+from testbed.record import RunRecord, handed_over
 from testbed.report import render
 from testbed.report.result import Result
 from testbed.run.bringup import require, testbed
@@ -51,34 +52,35 @@ def run(
     """Run a scenario; its result and run directory. RunInvalidError if the run cannot be believed."""
     scenario, planned = load_plan(file, settings, seed=seed)
     require(planned)
-    record = _record(file, scenario, planned, out)
-    try:
-        with testbed(planned, record, progress) as running:
-            before = cpu_ticks()
-            play(scenario, running, progress)
-            record.event("host", **asdict(cpu_shares(before, cpu_ticks())))
-        progress.say("everything is taken down; writing the report")
-    except RunInvalidError as error:
-        record.event("invalid", reason=error.reason, process=error.process, log_tail=error.log_tail)
-        render(record.directory)
-        raise
-    return render(record.directory), record.directory
+    with _record(file, scenario, planned, out) as record:
+        try:
+            with testbed(planned, record, progress) as running:
+                before = cpu_ticks()
+                play(scenario, running, progress)
+                record.event("host", **asdict(cpu_shares(before, cpu_ticks())))
+            progress.say("everything is taken down; writing the report")
+        except RunInvalidError as error:
+            record.event("invalid", reason=error.reason, process=error.process, log_tail=error.log_tail)
+            render(record.directory)
+            raise
+        return render(record.directory), record.directory
 
 
 def up(file: Path, *, out: Path | None, settings: Sequence[str], seed: int | None, progress: Progress) -> None:
     """Start a scenario's testbed without probes and timeline, open Mininet's CLI, take it down when that is left."""
     scenario, planned = load_plan(file, settings, seed=seed)
     require(planned)
-    record = _record(file, scenario, planned, out)
-    with testbed(planned, record, progress) as running:
+    with _record(file, scenario, planned, out) as record, testbed(planned, record, progress) as running:
         progress.say(f"record: {record.directory}")
         shell.open_cli(running.lab.net)
 
 
-def _record(file: Path, scenario: Scenario, planned: Plan, out: Path | None) -> RunRecord:
-    directory = out or Path("runs") / f"{scenario.name}-{time.strftime('%Y%m%d-%H%M%S')}"
-    record = RunRecord.create(directory.absolute())
-    record.write_json("scenario.json", scenario.model_dump(mode="json", by_alias=True))
-    record.write_json("plan.json", TypeAdapter(Plan).dump_python(planned, mode="json"))
-    record.write_json("provenance.json", provenance(engine=planned.engine, seed=planned.seed, scenario_file=file))
-    return record
+@contextmanager
+def _record(file: Path, scenario: Scenario, planned: Plan, out: Path | None) -> Iterator[RunRecord]:
+    directory = (out or Path("runs") / f"{scenario.name}-{time.strftime('%Y%m%d-%H%M%S')}").absolute()
+    with handed_over(directory):
+        record = RunRecord.create(directory)
+        record.write_json("scenario.json", scenario.model_dump(mode="json", by_alias=True))
+        record.write_json("plan.json", TypeAdapter(Plan).dump_python(planned, mode="json"))
+        record.write_json("provenance.json", provenance(engine=planned.engine, seed=planned.seed, scenario_file=file))
+        yield record

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 
 from testbed.errors import InputError
 from testbed.run import load_plan
 from testbed.scenario.model import Scenario
+from testbed.scenario.schema import SHIPPED, schema_text
+from tests.support.scenario import LOCAL_BREAKOUT
 
 
 def message(path: Path, text: str, *settings: str) -> str:
@@ -69,3 +74,12 @@ def test_every_field_has_a_description_and_an_example() -> None:
     for model, name, field in fields:
         assert field.get("description"), (model, name)
         assert field.get("examples"), (model, name)
+
+
+def test_the_shipped_schema_is_up_to_date() -> None:
+    assert SHIPPED.read_text() == schema_text(), f"bearerlab check --schema > {SHIPPED}"
+
+
+def test_the_shipped_scenario_is_valid_by_the_shipped_schema() -> None:
+    data = yaml.safe_load(LOCAL_BREAKOUT.read_text(encoding="utf-8"))
+    jsonschema.validate(data, json.loads(SHIPPED.read_text()))
