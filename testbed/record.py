@@ -15,8 +15,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from typing import Any
 from testbed.errors import InputError, Problem
 
 Event = dict[str, Any]
+PARTS = ("samples", "captures", "logs", "config")
 
 
 @dataclass(frozen=True)
@@ -38,22 +38,26 @@ class Window:
 class RunRecord:
     """A run directory; `event` may be called from any thread."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, made: Sequence[Path] = ()) -> None:
         self.directory = directory
+        self._made = made
         self._lock = threading.Lock()
 
     @classmethod
     def create(cls, directory: Path) -> RunRecord:
         """A new record in an empty or missing directory; InputError if it cannot be made there."""
         want = "an empty or new directory that can be written to"
+        made = [path for path in (directory, *directory.parents) if not path.exists()]
         try:
             if directory.exists() and any(directory.iterdir()):
                 raise InputError("--out", [Problem(str(directory), "a directory with files in it", want)])
-            for part in ("samples", "captures", "logs", "config"):
-                (directory / part).mkdir(parents=True, exist_ok=True)
+            directory.mkdir(parents=True, exist_ok=True)
+            for part in PARTS:
+                # Of two runs that want the same directory, one fails here.
+                (directory / part).mkdir()
         except OSError as error:
             raise InputError("--out", [Problem(str(directory), error.strerror or str(error), want)]) from error
-        return cls(directory)
+        return cls(directory, made)
 
     @classmethod
     def open(cls, directory: Path) -> RunRecord:
@@ -61,6 +65,13 @@ class RunRecord:
         if not (directory / "plan.json").is_file():
             raise InputError(str(directory), [Problem("directory", "no plan.json in it", "a run directory")])
         return cls(directory)
+
+    def hand_over(self) -> None:
+        """Under sudo, make the calling user the owner of the record, and of the directories made for it."""
+        uid, gid = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
+        if uid and gid:
+            for path in (*self._made, *self.directory.rglob("*")):
+                os.chown(path, int(uid), int(gid), follow_symlinks=False)
 
     def event(self, kind: str, **fields: Any) -> Event:
         """Append an event; `t` is now unless given."""
@@ -91,19 +102,6 @@ class RunRecord:
     def samples(self, probe: str) -> Path:
         """The samples file of a probe."""
         return self.directory / "samples" / f"{probe}.jsonl"
-
-
-@contextmanager
-def handed_over(directory: Path) -> Iterator[None]:
-    """Under sudo, make the calling user the owner of what the body leaves in `directory`, and of its new parents."""
-    made = [path for path in (directory, *directory.parents) if not path.exists()]
-    try:
-        yield
-    finally:
-        uid, gid = os.environ.get("SUDO_UID"), os.environ.get("SUDO_GID")
-        if uid and gid:
-            for path in (*made, *directory.rglob("*")):
-                os.chown(path, int(uid), int(gid), follow_symlinks=False)
 
 
 def read_jsonl(path: Path) -> Iterator[Event]:

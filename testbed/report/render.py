@@ -60,5 +60,6 @@ def conclude(record: RunRecord, scenario: Scenario, plan: Plan) -> Result:
 
 
 def _invalid_reason(record: RunRecord) -> str | None:
-    events = record.events("invalid")
-    return str(events[0].get("reason", "the run is invalid")) if events else None
+    for event in record.events("invalid"):
+        return str(event.get("reason", "the run is invalid"))
+    return None if record.events("finished") else "the run was cut short"

@@ -2,6 +2,7 @@
 
 bringup.py     a plan as a running testbed     session.py     PDU sessions from the lab's side
 timeline.py    the steps of a scenario         observe.py     probes, captures, flow counters
+inbox.py       events of all processes         running.py     the running testbed as the timeline sees it
 management.py  requests to network functions   provenance.py  where a result comes from
 progress.py    what a person sees meanwhile
 """
@@ -12,15 +13,16 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from itertools import chain, count
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from testbed.errors import InputError, RunInvalidError
+from testbed.errors import BearerlabError, InputError, RunInvalidError
 from testbed.host import cpu_shares, cpu_ticks
 from testbed.plan.model import Plan
 from testbed.plan.planner import check, plan
-from testbed.record import RunRecord, handed_over
+from testbed.record import RunRecord
 from testbed.report import render
 from testbed.report.result import Result
 from testbed.run.bringup import require, testbed
@@ -59,11 +61,18 @@ def run(
                 play(scenario, running, progress)
                 record.event("host", **asdict(cpu_shares(before, cpu_ticks())))
             progress.say("everything is taken down; writing the report")
-        except RunInvalidError as error:
-            record.event("invalid", reason=error.reason, process=error.process, log_tail=error.log_tail)
+            # A record without this event is that of a run that was cut short.
+            record.event("finished")
+        except BearerlabError as error:
+            _record_invalid(record, error)
             render(record.directory)
             raise
         return render(record.directory), record.directory
+
+
+def _record_invalid(record: RunRecord, error: BearerlabError) -> None:
+    blame = {"process": error.process, "log_tail": error.log_tail} if isinstance(error, RunInvalidError) else {}
+    record.event("invalid", reason=str(error).partition("\n")[0], **blame)
 
 
 def up(file: Path, *, out: Path | None, settings: Sequence[str], seed: int | None, progress: Progress) -> None:
@@ -77,10 +86,18 @@ def up(file: Path, *, out: Path | None, settings: Sequence[str], seed: int | Non
 
 @contextmanager
 def _record(file: Path, scenario: Scenario, planned: Plan, out: Path | None) -> Iterator[RunRecord]:
-    directory = (out or Path("runs") / f"{scenario.name}-{time.strftime('%Y%m%d-%H%M%S')}").absolute()
-    with handed_over(directory):
-        record = RunRecord.create(directory)
+    record = RunRecord.create((out or _new_directory(scenario.name)).absolute())
+    try:
         record.write_json("scenario.json", scenario.model_dump(mode="json", by_alias=True))
         record.write_json("plan.json", TypeAdapter(Plan).dump_python(planned, mode="json"))
         record.write_json("provenance.json", provenance(engine=planned.engine, seed=planned.seed, scenario_file=file))
         yield record
+    finally:
+        record.hand_over()
+
+
+def _new_directory(scenario: str) -> Path:
+    """`runs/<name>-<time>`, numbered if several runs start in one second."""
+    first = Path("runs") / f"{scenario}-{time.strftime('%Y%m%d-%H%M%S')}"
+    numbered = (first.with_name(f"{first.name}-{number}") for number in count(2))
+    return next(path for path in chain([first], numbered) if not path.exists())

@@ -5,17 +5,13 @@ Everything is entered under one ExitStack, so that whatever ends the body takes 
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 from controllers import ovs
 from testbed import doctor
-from testbed.errors import RunInvalidError
 from testbed.graph import Role
 from testbed.lab.processes import Command, Supervisor
 from testbed.links.engine import LinkCounters, LinkEngine, choose
@@ -24,65 +20,12 @@ from testbed.links.wire import WireEngine, wire_argv
 from testbed.plan.model import Plan, PlannedNode
 from testbed.record import RunRecord
 from testbed.run import session
+from testbed.run.inbox import READY_WITHIN_S, Inbox
 from testbed.run.progress import Progress
+from testbed.run.running import Testbed
 from topologies.network import RunningLab, lab
 
 NEEDED = ("root", "netns", "veth", "bridge", "mininet", "mnexec")
-READY_WITHIN_S = 20.0
-POLL_S = 0.05
-
-
-@dataclass(frozen=True)
-class Testbed:
-    """What the timeline works on."""
-
-    plan: Plan
-    record: RunRecord
-    lab: RunningLab
-    engine: LinkEngine | None
-    """None if no link is emulated."""
-    events: Inbox
-    ue_addresses: Mapping[str, str]
-    """UE → the address that the SMF gave its PDU session."""
-
-    def socket(self, function: str) -> Path:
-        """The management socket of a network function."""
-        return self.lab.ledger.directory / f"{function}.sock"
-
-    def alive(self) -> None:
-        """RunInvalidError if a process has died."""
-        self.lab.supervisor.check()
-
-
-class Inbox:
-    """Takes the events of all processes: writes them to the record, and lets the run wait for one."""
-
-    def __init__(self, record: RunRecord) -> None:
-        self._record = record
-        self._seen: set[tuple[str, str]] = set()
-        self._changed = threading.Condition()
-
-    def put(self, process: str, event: dict[str, Any]) -> None:
-        """Take an event; called in the supervisor's thread."""
-        fields = {name: value for name, value in event.items() if name not in ("event", "process")}
-        self._record.event(event["event"], process=process, **fields)
-        with self._changed:
-            self._seen.add((process, event["event"]))
-            self._changed.notify_all()
-
-    def wait(self, process: str, kind: str, alive: Callable[[], None]) -> None:
-        """Return once that process has sent an event of that kind; RunInvalidError if none comes, or `alive` raises."""
-        deadline = time.monotonic() + READY_WITHIN_S
-        with self._changed:
-            while not self._has(process, kind):
-                alive()
-                if time.monotonic() > deadline:
-                    text = f"{process} did not say `{kind}` within {READY_WITHIN_S:g} s"
-                    raise RunInvalidError(text, process=process)
-                self._changed.wait(POLL_S)
-
-    def _has(self, process: str, kind: str) -> bool:
-        return (process, kind) in self._seen
 
 
 def require(plan: Plan) -> None:
@@ -116,11 +59,12 @@ def testbed(plan: Plan, record: RunRecord, progress: Progress) -> Iterator[Testb
             if plan.sessions:
                 smf = next(node.name for node in plan.nodes if node.role is Role.SMF)
                 inbox.wait(smf, "all_associated", running.supervisor.check)
+        started = Testbed(plan, record, running, engine, inbox)
         with progress.doing(f"establishing {len(plan.sessions)} PDU sessions"):
-            addresses = session.establish(plan, running, record)
-        for ue, address in addresses.items():
+            session.establish(started)
+        for ue, address in started.ue_addresses.items():
             progress.say(f"{ue} has {address}")
-        yield Testbed(plan, record, running, engine, inbox, addresses)
+        yield started
         if engine:
             record.write_json("links.json", _links(plan, engine.name, engine.counters()))
 

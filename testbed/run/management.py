@@ -5,10 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 from testbed.errors import RunInvalidError
+from testbed.run.inbox import POLL_S
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -37,6 +40,20 @@ def request(path: Path, method: str, target: str, body: Any = None, *, timeout: 
     if response.status >= http.client.BAD_REQUEST:
         raise RunInvalidError(f"{function} refused {method} {target}: {_detail(text)}", process=function)
     return json.loads(text) if text else None
+
+
+def watched_request(path: Path, method: str, target: str, body: Any = None, *, alive: Callable[[], None]) -> Any:
+    """As `request`, while `alive` is called: if a process has died, that is the error, not what it led to."""
+    executor = ThreadPoolExecutor(max_workers=1)
+    answer = executor.submit(request, path, method, target, body)
+    # The request ends with the function that it asks, at the latest when the lab is taken down: not waited for here.
+    executor.shutdown(wait=False)
+    while not answer.done():
+        alive()
+        wait([answer], POLL_S)
+    if answer.exception():
+        alive()
+    return answer.result()
 
 
 def _detail(text: str) -> str:

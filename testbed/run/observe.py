@@ -13,7 +13,7 @@ from testbed import netns
 from testbed.errors import RunInvalidError
 from testbed.lab.processes import Command
 from testbed.plan.model import PlannedCapture, PlannedFlow
-from testbed.run.bringup import Testbed
+from testbed.run.running import Testbed
 from traffic import capture, flowcount
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from testbed.run.bringup import POLL_S, Testbed
-from testbed.run.management import request
+from testbed.run.inbox import POLL_S
 from testbed.run.observe import observed, read_flows
 from testbed.run.progress import Progress
+from testbed.run.running import Testbed
 from testbed.scenario.model import InsertUlcl, Measure, RemoveUlcl, Scenario
 
 WARM_UP_S = 1.0
@@ -52,13 +52,13 @@ def _insert(step: InsertUlcl, testbed: Testbed) -> list[dict[str, Any]]:
     # TS 29.212 §5.4.2: a description is written for the downlink, so the service is its source.
     sdf = [f"permit out ip from {addresses[name]}/32 to assigned" for name in target.services]
     body = {"supi": target.ue, "upf": target.upf, "sdf": sdf}
-    answer: dict[str, list[dict[str, Any]]] = request(testbed.socket("smf"), "POST", "/ulcl", body)
+    answer: dict[str, list[dict[str, Any]]] = testbed.ask("smf", "POST", "/ulcl", body)
     return answer["steps"]
 
 
 def _remove(step: RemoveUlcl, testbed: Testbed) -> list[dict[str, Any]]:
     ue = step.remove_ulcl.ue
-    answer: dict[str, list[dict[str, Any]]] = request(testbed.socket("smf"), "DELETE", f"/ulcl/{ue}")
+    answer: dict[str, list[dict[str, Any]]] = testbed.ask("smf", "DELETE", f"/ulcl/{ue}")
     return answer["steps"]
 
 

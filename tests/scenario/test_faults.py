@@ -76,7 +76,21 @@ def test_a_failing_step_takes_everything_down(tmp_path: Path) -> None:
         os.kill(pid_of(lab, "upf-edge"), signal.SIGSTOP)
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 4, output
-    assert "smf refused POST /ulcl" in output
+    assert "upf-edge" in output
+    assert leftovers(lab) == []
+
+
+def test_a_process_that_dies_during_a_step_is_the_one_that_is_named(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with started("run", LOCAL_BREAKOUT, "--out", run, "--set", "timeline.0.for=3s") as process:
+        lab = measuring(run)
+        # The insertion comes to a halt at the edge UPF, and then its other end dies.
+        os.kill(pid_of(lab, "upf-edge"), signal.SIGSTOP)
+        eventually(lambda: [event for event in events(run, "step") if event["step"] == "open_n9_uplink"], bool)
+        os.kill(pid_of(lab, "upf-cloud"), signal.SIGKILL)
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == 4, output
+    assert "upf-cloud ended with signal SIGKILL during the run" in output
     assert leftovers(lab) == []
 
 

@@ -56,6 +56,7 @@ def local_breakout(directory: Path) -> RunRecord:
     )
     record.write_json("links.json", [_link(planned, link.name) for link in planned.links])
     _events(record)
+    record.event("finished", t=ZERO + 40)
     _captures(record)
     for name, probe in scenario.probes.items():
         moved = probe.source == "ue1" and probe.to == "portal"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from testbed.errors import InputError
-from testbed.record import RunRecord, Window, handed_over, read_jsonl
+from testbed.record import RunRecord, Window, read_jsonl
 
 
 def test_events_come_back_in_order_of_time(tmp_path: Path) -> None:
@@ -46,12 +46,32 @@ def test_no_record_to_open(tmp_path: Path) -> None:
         RunRecord.open(tmp_path)
 
 
-def test_under_sudo_the_files_become_the_callers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    owners: dict[str, tuple[int, int]] = {}
-    monkeypatch.setattr(os, "chown", lambda path, uid, gid, **_: owners.update({Path(path).name: (uid, gid)}))
+@pytest.fixture
+def owners(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[int, int]]:
+    """Under sudo: file name → the owner that it was given."""
+    given: dict[str, tuple[int, int]] = {}
+    monkeypatch.setattr(os, "chown", lambda path, uid, gid, **_: given.update({Path(path).name: (uid, gid)}))
     monkeypatch.setenv("SUDO_UID", "1000")
     monkeypatch.setenv("SUDO_GID", "1001")
-    with handed_over(tmp_path / "runs" / "one"):
-        RunRecord.create(tmp_path / "runs" / "one").event("something")
+    return given
+
+
+def test_under_sudo_the_files_become_the_callers(tmp_path: Path, owners: dict[str, tuple[int, int]]) -> None:
+    record = RunRecord.create(tmp_path / "runs" / "one")
+    record.event("something")
+    record.hand_over()
     assert owners.keys() == {"runs", "one", "events.jsonl", "samples", "captures", "logs", "config"}
     assert set(owners.values()) == {(1000, 1001)}
+
+
+def test_a_directory_that_was_there_keeps_its_owner(tmp_path: Path, owners: dict[str, tuple[int, int]]) -> None:
+    RunRecord.create(tmp_path).hand_over()
+    assert owners.keys() == {"samples", "captures", "logs", "config"}
+
+
+def test_of_two_runs_one_gets_the_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    RunRecord.create(tmp_path / "run")
+    # Both have found it empty; the other was quicker.
+    monkeypatch.setattr(Path, "iterdir", lambda _self: iter(()))
+    with pytest.raises(InputError, match="got File exists"):
+        RunRecord.create(tmp_path / "run")

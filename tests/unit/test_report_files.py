@@ -108,6 +108,14 @@ def test_a_run_that_died_before_its_first_window_has_a_report_too(tmp_path: Path
     assert "not measured" in (record.directory / "report.html").read_text()
 
 
+def test_a_run_that_was_cut_short_is_invalid(tmp_path: Path) -> None:
+    record = local_breakout(tmp_path / "run")
+    events = record.directory / "events.jsonl"
+    events.write_text("".join(line for line in events.open() if '"finished"' not in line))
+    outcome = render(record.directory)
+    assert (outcome.valid, outcome.passed, outcome.reason) == (False, False, "the run was cut short")
+
+
 def test_a_directory_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no plan\.json"):
         render(tmp_path)
