@@ -127,13 +127,13 @@ class PlannedSession:
 
 @dataclass(frozen=True)
 class PlannedFlow:
-    """A flow counter: packets between `ue` and `service_address` on `ifname` of `node`."""
+    """A flow counter: packets between `ue` and `service_address` on the interfaces `ifnames` of `node`."""
 
     name: str
     ue: str
     service_address: str
     node: str
-    ifname: str
+    ifnames: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -159,5 +159,5 @@ def _sessions(scenario: Scenario, graph: Graph) -> Iterable[PlannedSession]:
 
 def _flows(scenario: Scenario, graph: Graph) -> Iterable[PlannedFlow]:
     for name, flow in scenario.flows.items():
-        dev = addressing.ifname(graph, graph.link(flow.link), flow.at)
-        yield PlannedFlow(name, flow.ue, str(scenario.services[flow.service].address), flow.at, dev)
+        devices = tuple(addressing.ifname(graph, graph.link(link), flow.at) for link in flow.links)
+        yield PlannedFlow(name, flow.ue, str(scenario.services[flow.service].address), flow.at, devices)

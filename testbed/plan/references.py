@@ -138,7 +138,10 @@ class References:
             yield from self._with_role(Role.UE).check(f"{where}.ue", flow.ue)
             yield from self._services.check(f"{where}.service", flow.service)
             yield from self._with_role(Role.ROUTER).check(f"{where}.at", flow.at)
-            yield from self._link_at(f"{where}.link", flow.link, flow.at)
+            for index, link in enumerate(flow.links):
+                yield from self._link_at(f"{where}.links[{index}]", link, flow.at)
+                if link in flow.links[:index]:
+                    yield Problem(f"{where}.links[{index}]", f'"{link}" a second time', "each link once")
         for index, capture in enumerate(self.scenario.captures):
             where = f"captures[{index}]"
             yield from self._nodes.check(f"{where}.at", capture.at)

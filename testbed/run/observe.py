@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from ipaddress import IPv4Address
 from itertools import groupby
@@ -23,7 +23,7 @@ def observed(testbed: Testbed) -> Iterator[None]:
     supervisor, plan = testbed.lab.supervisor, testbed.plan
     captures = [_start_capture(testbed, planned) for planned in plan.captures]
     for node, flows in _by_node(plan.flows):
-        _nft(testbed, node, ("nft", "-f", "-"), flowcount.ruleset(_counted(testbed, flow) for flow in flows))
+        _nft(testbed, node, ("nft", "-f", "-"), flowcount.ruleset(counted(flows, testbed.ue_addresses)))
     for name in captures:
         supervisor.wait_ready(name)
     for probe in plan.probes:
@@ -43,9 +43,27 @@ def read_flows(testbed: Testbed) -> None:
     for node, flows in _by_node(testbed.plan.flows):
         counts = flowcount.parse_counters(_nft(testbed, node, flowcount.list_counters_argv()))
         for flow in flows:
-            up, down = counts[flow.name].up, counts[flow.name].down
-            packets, size = up.packets + down.packets, up.bytes + down.bytes
-            testbed.record.event("flow", flow=flow.name, packets=packets, bytes=size)
+            seen = total(flow, counts)
+            testbed.record.event("flow", flow=flow.name, packets=seen.packets, bytes=seen.bytes)
+
+
+def counted(flows: Iterable[PlannedFlow], ue_addresses: Mapping[str, str]) -> Iterator[flowcount.CountedFlow]:
+    """What the kernel counts of each flow: one pair of counters for each interface."""
+    for flow in flows:
+        ue, service = IPv4Address(ue_addresses[flow.ue]), IPv4Address(flow.service_address)
+        for ifname in flow.ifnames:
+            yield flowcount.CountedFlow(_counter(flow, ifname), ifname, ue, service)
+
+
+def total(flow: PlannedFlow, counts: Mapping[str, flowcount.FlowCount]) -> flowcount.Count:
+    """The sum over the flow's interfaces, both ways; what crosses two of them counts at each."""
+    found = [counts[_counter(flow, ifname)] for ifname in flow.ifnames]
+    ways = [way for count in found for way in (count.up, count.down)]
+    return flowcount.Count(sum(way.packets for way in ways), sum(way.bytes for way in ways))
+
+
+def _counter(flow: PlannedFlow, ifname: str) -> str:
+    return f"{flow.name}.{ifname}"
 
 
 def _start_capture(testbed: Testbed, planned: PlannedCapture) -> str:
@@ -60,11 +78,6 @@ def _by_node(flows: Sequence[PlannedFlow]) -> Iterator[tuple[str, list[PlannedFl
     """The flows of each node: one ruleset holds all of a node's."""
     for node, found in groupby(sorted(flows, key=lambda flow: flow.node), key=lambda flow: flow.node):
         yield node, list(found)
-
-
-def _counted(testbed: Testbed, flow: PlannedFlow) -> flowcount.CountedFlow:
-    ue = IPv4Address(testbed.ue_addresses[flow.ue])
-    return flowcount.CountedFlow(flow.name, flow.ifname, ue, IPv4Address(flow.service_address))
 
 
 def _nft(testbed: Testbed, node: str, argv: Sequence[str], stdin: str = "") -> str:

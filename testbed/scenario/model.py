@@ -173,12 +173,14 @@ Probe = Annotated[StampProbe | HttpProbe, Field(discriminator="kind")]
 
 
 class FlowCounter(_Strict):
-    """Counts one user's packets to and from one service on a link, inside GTP-U and outside."""
+    """Counts one user's packets to and from one service on links of a router, inside GTP-U and outside."""
 
     ue: Name = Field(description="The user.", examples=["ue1"])
     service: str = Field(description="The service.", examples=["portal"])
     at: Name = Field(description="The router that counts.", examples=["pe1"])
-    link: str = Field(description="The link of that router on which it counts.", examples=["pe1-guangzhou"])
+    links: list[str] = Field(
+        min_length=1, description="The links of that router on which it counts.", examples=[["pe1-guangzhou"]]
+    )
 
 
 class Capture(_Strict):
@@ -275,7 +277,7 @@ class Scenario(_Strict):
     flows: dict[Label, FlowCounter] = Field(
         default_factory=dict,
         description="Flow counters by name.",
-        examples=[{"portal-backbone": {"ue": "ue1", "service": "portal", "at": "pe1", "link": "pe1-guangzhou"}}],
+        examples=[{"portal-backbone": {"ue": "ue1", "service": "portal", "at": "pe1", "links": ["pe1-guangzhou"]}}],
     )
     captures: list[Capture] = Field(
         default_factory=list,

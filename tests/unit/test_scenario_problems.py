@@ -129,6 +129,17 @@ CASES: list[tuple[str, Change, list[str]]] = [
         lambda data: data["core"]["sessions"].pop(1),
         ['probes.ue2-portal.from: got "ue2"; want a UE with a session in core.sessions'],
     ),
+    (
+        "a counter on a link of another router",
+        setting("flows.portal-backbone.links", ["pe1-guangzhou", "m1-m2"]),
+        ['flows.portal-backbone.links[1]: got "m1-m2"; want a link of pe1: '],
+    ),
+    (
+        "a counter on a link twice",
+        setting("flows.portal-backbone.links", ["pe1-guangzhou", "pe1-guangzhou"]),
+        ['flows.portal-backbone.links[1]: got "pe1-guangzhou" a second time'],
+    ),
+    ("a counter on no link", setting("flows.portal-backbone.links", []), ["flows.portal-backbone.links: got []"]),
     ("missing key", lambda data: data["services"]["portal"].pop("address"), ["services.portal.address: got nothing"]),
     (
         "wrong type",
