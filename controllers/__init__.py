@@ -5,6 +5,6 @@ a *packet-in* is a packet that a flow sent up to the controller.
 
 flows.py     what is to be in a flow table, as frozen values           openflow.py  those values → OpenFlow 1.3 messages
 learning.py  the core of the learning switch, without I/O              apps/        os-ken apps: shims around the cores
-osken.py     the fence around os-ken, which has no types               events.py    the journal on standard output
-launch.py    `python -m controllers.launch`: the controller's process  ovs.py       a private Open vSwitch for each CPE
+osken.py     the fence around os-ken, which has no types               ovs.py       a private Open vSwitch for each CPE
+launch.py    `python -m controllers.launch`: the controller's process
 """

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 
 from controllers import osken
-from controllers.events import emit
+from testbed.events import emit
 
 _ENDINGS = (signal.SIGTERM, signal.SIGINT)
 

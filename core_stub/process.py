@@ -1,14 +1,12 @@
-"""What every network function's process does: read its file, say what happens as JSON lines, end cleanly on SIGTERM."""
+"""What every network function's process does: read its file, serve HTTP, end cleanly on SIGTERM."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import logging
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,12 +14,6 @@ from pathlib import Path
 from aiohttp import web
 
 from testbed.errors import BearerlabError
-
-
-def emit(event: str, **fields: object) -> None:
-    """Write one event line to standard output; values that JSON has not become text."""
-    sys.stdout.write(json.dumps({"event": event, "t": time.time(), **fields}, default=str) + "\n")
-    sys.stdout.flush()
 
 
 def run(prog: str, serve: Callable[[Path], Coroutine[None, None, None]]) -> int:

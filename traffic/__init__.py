@@ -6,5 +6,5 @@ samples       the lines of samples files        statistics    what a time window
 capture       dumpcap's command line            pcapng        reads what dumpcap wrote
 dissect       UDP, plain or inside GTP-U        pathproof     the hops that one probe took
 flowcount     counts one flow, in the kernel
-process       events, signals and arguments     sockets       UDP with the kernel's receive stamps
+process       signals and arguments             sockets       UDP with the kernel's receive stamps
 """

@@ -18,7 +18,8 @@ from types import FrameType
 from typing import Never, TextIO
 from urllib.parse import urlsplit
 
-from traffic.process import STOP_SIGNALS, above_zero, emit, open_samples
+from testbed.events import emit
+from traffic.process import STOP_SIGNALS, above_zero, open_samples
 from traffic.samples import HttpSample, http_line
 
 _CHUNK = 1 << 16

@@ -1,23 +1,16 @@
-"""What the `python -m traffic.…` processes share: events on standard output, signals that end them, arguments."""
+"""What the `python -m traffic.…` processes share: signals that end them, arguments."""
 
 from __future__ import annotations
 
 import argparse
 import ipaddress
-import json
 import signal
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 """Either one ends a process of this package cleanly."""
-
-
-def emit(event: str, **fields: object) -> None:
-    """Write one event as a JSON line to standard output."""
-    print(json.dumps({"event": event, "t": time.time(), **fields}), flush=True)
 
 
 def open_samples(path: Path) -> TextIO:

@@ -20,7 +20,8 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from traffic.process import STOP_SIGNALS, Endpoint, emit, hold_stop_signals
+from testbed.events import emit
+from traffic.process import STOP_SIGNALS, Endpoint, hold_stop_signals
 from traffic.sockets import receive, stamped_udp
 from traffic.stamp import MalformedPacketError, ReflectorMode, SessionReflector, stamp_departure
 

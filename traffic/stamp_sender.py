@@ -18,7 +18,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
-from traffic.process import Endpoint, above_zero, emit, hold_stop_signals, open_samples, sleep_unless_stopped
+from testbed.events import emit
+from traffic.process import Endpoint, above_zero, hold_stop_signals, open_samples, sleep_unless_stopped
 from traffic.samples import StampSample, stamp_line
 from traffic.sockets import receive, stamped_udp
 from traffic.stamp import Lost, MalformedPacketError, Sample, SessionSender

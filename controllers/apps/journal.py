@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controllers import osken
-from controllers.events import emit
+from testbed.events import emit
 
 
 class JournalApp(osken.App):

@@ -69,8 +69,8 @@ class Gnb:
         self._report(
             "pdu_session_established",
             ue=ue,
-            ueIpv4Address=session.ipv4,
-            smContextRef=session.sm_context_ref,
+            ref=session.sm_context_ref,
+            ue_ipv4=session.ipv4,
             uplink=n3_json(session.uplink),
             downlink=n3_json(session.downlink),
         )
@@ -83,11 +83,11 @@ class Gnb:
             if session is None:
                 raise UnknownError(f"{ue} has no PDU session")
             self._user_plane.disconnect(ue, session.downlink.teid)
-            self._report("pdu_session_released", ue=ue, smContextRef=session.sm_context_ref)
+            self._report("pdu_session_released", ue=ue, ref=session.sm_context_ref)
             await self._smf.release(session.sm_context_ref)
 
     def switch_path(self, sm_context_ref: str, n3: N3) -> None:
-        """Send uplink to `n3` from the next packet on (TS 23.502 §4.3.5.4, step 5)."""
+        """Send uplink to `n3` from the next packet on (TS 23.502 §4.3.5.4, step 6)."""
         for session in self._sessions.values():
             if session.sm_context_ref == sm_context_ref:
                 break

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import aiohttp
 
-from core_stub.process import emit, http_on_socket, http_on_tcp, run, stop_event
+from core_stub.process import http_on_socket, http_on_tcp, run, stop_event
 from core_stub.smf import api
 from core_stub.smf.config import load
 from core_stub.smf.n4 import PfcpN4
 from core_stub.smf.ran import HttpRan
 from core_stub.smf.service import Smf
+from testbed.events import emit
 
 
 async def serve(path: Path) -> None:

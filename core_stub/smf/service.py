@@ -252,7 +252,7 @@ def _slice(sst: int, sd: int | None) -> str:
 
 
 def _name(context: SmContext) -> dict[str, object]:
-    return {"supi": context.request.supi, "ref": context.ref}
+    return {"ue": context.request.supi, "ref": context.ref}
 
 
 def _n4_sessions(session: PduSession) -> tuple[N4Session, ...]:

@@ -10,12 +10,14 @@ from random import SystemRandom
 from core_stub.config import load_config
 from core_stub.pfcp.endpoint import AssociationDown, AssociationUp, Event, PeerRestarted
 from core_stub.pfcp.ies import NodeId, UpFeatures
+from core_stub.pfcp.transactions import Address
 from core_stub.pfcp.udp import PfcpNode
-from core_stub.process import emit, http_on_socket, run, stop_event
+from core_stub.process import http_on_socket, run, stop_event
 from core_stub.upf.config import UpfFile
 from core_stub.upf.control import SessionEvent, UpfControl
 from core_stub.upf.management import f_teid_json, management
 from core_stub.upf.userplane.python import PythonUserPlane
+from testbed.events import emit
 
 
 async def serve(path: Path) -> None:
@@ -48,13 +50,17 @@ async def serve(path: Path) -> None:
 def _on_node_event(event: Event, control: UpfControl) -> None:
     match event:
         case AssociationUp(peer):
-            emit("association_up", peer=peer[0])
+            _emit_association(peer, "up", "")
         case AssociationDown(peer, reason):
-            emit("association_down", peer=peer[0], reason=reason)
+            _emit_association(peer, "down", reason)
             control.forget(peer)
         case PeerRestarted(peer):
-            emit("association_down", peer=peer[0], reason="the peer restarted")
+            _emit_association(peer, "down", "the peer has restarted")
             control.forget(peer)
+
+
+def _emit_association(peer: Address, state: str, reason: str) -> None:
+    emit("association", peer=f"{peer[0]}:{peer[1]}", name=peer[0], state=state, reason=reason)
 
 
 def _emit_session_event(event: SessionEvent) -> None:

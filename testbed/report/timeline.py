@@ -4,7 +4,7 @@ Read from the record's events:
     window                   {name, start, end}
     step                     {process, procedure, step}    a network function has done a step of a procedure
     n3_path_switched         {process, ue, new}            the gNB sends uplink elsewhere
-    pdu_session_established  {ue, ueIpv4Address}           from the gNB
+    pdu_session_established  {ue, ue_ipv4}                 from the gNB
     host                     {busy, steal}                 shares of the processors' time during the timeline
     invalid                  {reason, process, log_tail}
 """
@@ -115,7 +115,7 @@ def followed_probes(scenario: Scenario) -> tuple[str, ...]:
 
 def ue_addresses(record: RunRecord) -> dict[str, str]:
     """UE → the address of its PDU session."""
-    return {event["ue"]: event["ueIpv4Address"] for event in record.events("pdu_session_established")}
+    return {event["ue"]: event["ue_ipv4"] for event in record.events("pdu_session_established")}
 
 
 def f_teid_text(f_teid: Mapping[str, Any]) -> str:

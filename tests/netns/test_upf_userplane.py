@@ -284,7 +284,8 @@ def test_sessions_of_an_smf_that_goes_are_deleted(tmp_path: Path) -> None:
     async def test() -> None:
         async with one_session(tmp_path) as (psa, n4, session, gnb):
             await n4.node.release((PSA, 8805))
-            await psa.event("association_down")
+            down = await psa.event("association", count=2)
+            assert (down["name"], down["state"]) == (SMF, "down")
             await psa.event("session_deleted")
             gnb.send_uplink(session.f_teids[2], udp(b"late"))
             assert await gnb.receive() == (ErrorIndication(session.f_teids[2].teid, IPv4Address(PSA)), PSA)

@@ -70,7 +70,7 @@ def local_breakout(directory: Path) -> RunRecord:
 def _events(record: RunRecord) -> None:
     record.event("started", t=ZERO - 9)
     for number, ue in enumerate(("ue1", "ue2"), start=2):
-        fields = {"process": "gnb1", "ue": ue, "ueIpv4Address": f"10.45.0.{number}"}
+        fields = {"process": "gnb1", "ue": ue, "ue_ipv4": f"10.45.0.{number}"}
         record.event("pdu_session_established", t=ZERO - 1, **fields)
     for name, (start, end) in WINDOWS.items():
         record.event("window", t=ZERO + end, name=name, start=ZERO + start, end=ZERO + end)
@@ -79,7 +79,7 @@ def _events(record: RunRecord) -> None:
     for procedure, first, steps in (("ulcl_insertion", 8.02, _INSERTION), ("ulcl_removal", 18.52, _REMOVAL)):
         for index, step in enumerate(steps):
             t = ZERO + first + 0.06 * index
-            record.event("step", t=t, process="smf", procedure=procedure, step=step, supi="ue1")
+            record.event("step", t=t, process="smf", procedure=procedure, step=step, ue="ue1")
     new = {"teid": 17, "ipv4": "10.1.0.17"}
     record.event("n3_path_switched", t=ZERO + INSERTED - 0.01, process="gnb1", ue="ue1", new=new)
     record.event("host", t=ZERO + 29.5, busy=0.62, steal=0.031)

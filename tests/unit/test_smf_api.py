@@ -278,7 +278,7 @@ def test_a_session_report_is_acknowledged_if_the_session_is_known(run: Run) -> N
         assert (answer.seid, answer.cause) == (session.psa.up_seid, Cause.REQUEST_ACCEPTED)
         assert rig.events[-1] == {
             "event": "session_report",
-            "supi": "ue1",
+            "ue": "ue1",
             "ref": "1",
             "upf": "upf-cloud",
             "report": ["DLDR"],
