@@ -1,4 +1,4 @@
-"""Named network namespaces, by iproute2's names, so that `ip netns exec NAME …` works on them."""
+"""Network namespaces: by iproute2's names, so that `ip netns exec NAME …` works on them, or without one."""
 
 from __future__ import annotations
 
@@ -62,6 +62,20 @@ def entered(name: str) -> Iterator[None]:
     """
     with Path("/proc/thread-self/ns/net").open() as outside, (NETNS_DIR / name).open() as inside:
         _call("setns", inside.fileno(), _CLONE_NEWNET)
+        try:
+            yield
+        finally:
+            _call("setns", outside.fileno(), _CLONE_NEWNET)
+
+
+@contextmanager
+def anonymous() -> Iterator[None]:
+    """Run the body in a new namespace that has no name, and so is gone afterwards however the process ends.
+
+    OSError where the kernel refuses.
+    """
+    with Path("/proc/thread-self/ns/net").open() as outside:
+        _call("unshare", _CLONE_NEWNET)
         try:
             yield
         finally:

@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from testbed.cli.options import Json
-from testbed.doctor import probe_all, render, to_json
+from testbed.doctor import missing_required, probe_all, render, to_json
 
 
 def command(as_json: Json = False) -> None:
@@ -16,5 +16,4 @@ def command(as_json: Json = False) -> None:
         typer.echo(to_json(capabilities))
     else:
         Console().print(render(capabilities))
-    missing = any(capability.required and not capability.present for capability in capabilities)
-    raise typer.Exit(3 if missing else 0)
+    raise typer.Exit(3 if missing_required(capabilities) else 0)

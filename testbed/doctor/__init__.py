@@ -1,8 +1,8 @@
-"""What this host can do, found by doing it: each capability is tried in a scratch namespace that is gone afterwards.
+"""What this host can do, found by doing it: each capability is tried where nothing of it stays.
 
-capability.py  the values            table.py    every capability: who needs it, how to get it, how to try it
-scratch.py     the namespace         kernel.py   probes of the kernel       programs.py  probes of programs
-probing.py     `probe_all`, `probe`, `present`, `require`                   rendering.py `render`, `to_json`
+capability.py  the values               table.py      every capability: who needs it, how to get it, how to try it
+kernel.py      probes of the kernel     programs.py   probes of programs
+rendering.py   `render`, `to_json`      probing.py    `probe_all`, `probe`, `present`, `require`, `missing_required`
 """
 
 from testbed.doctor.capability import Capability

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from testbed.doctor.scratch import Scratch
-
 
 class AbsentError(Exception):
     """A probe found that the host cannot do it; the message is the reason that the host gave."""
@@ -27,10 +25,13 @@ class Capability:
 
 @dataclass(frozen=True)
 class Check:
-    """How to find out about one capability: `probe` returns a detail or raises AbsentError or OSError."""
+    """How to find out about one capability.
+
+    `probe` returns a detail, or raises AbsentError or OSError; either way it leaves nothing behind.
+    """
 
     name: str
-    probe: Callable[[Scratch], str]
+    probe: Callable[[], str]
     needed_by: str
     remedy: str
     required: bool

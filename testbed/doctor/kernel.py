@@ -1,4 +1,4 @@
-"""Probes of the kernel: each makes the thing in the scratch namespace; a list of modules says less."""
+"""Probes of the kernel: each makes the thing in a namespace of its own; a list of modules says less."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import socket
 import struct
 from collections.abc import Callable
 
+from testbed import netns
 from testbed.doctor.capability import AbsentError
 from testbed.doctor.programs import run
-from testbed.doctor.scratch import Scratch
+from testbed.links.engine import netem_refusal
 
 _TUNSETIFF = 0x4004_54CA
 _IFF_TUN_NO_PI = 0x1001
@@ -29,54 +30,59 @@ table inet probe {
 }
 """
 
-_DEVICE = "link add {dev} type veth peer name {dev}p\nlink set {dev} up\n"
+_DEVICE = "link add bl-probe type veth peer name bl-peer\nlink set bl-probe up\n"
 
 
-def namespace(scratch: Scratch) -> str:
+def namespace() -> str:
     """A network namespace can be made and entered."""
-    with scratch.entered():
+    with netns.anonymous():
         return "works"
 
 
-def link(kind: str, options: str = "") -> Callable[[Scratch], str]:
+def link(kind: str, options: str = "") -> Callable[[], str]:
     """A probe that makes a device of this kind."""
 
-    def probe(scratch: Scratch) -> str:
-        with scratch.entered():
+    def probe() -> str:
+        with netns.anonymous():
             run(("ip", "link", "add", f"bl-{kind[:10]}", "type", kind, *options.split()))
         return "works"
 
     return probe
 
 
-def qdisc(kind: str, options: str = "") -> Callable[[Scratch], str]:
+def qdisc(kind: str, options: str = "") -> Callable[[], str]:
     """A probe that puts a qdisc of this kind on a device."""
 
-    def probe(scratch: Scratch) -> str:
-        with scratch.entered():
+    def probe() -> str:
+        with netns.anonymous():
             run(("tc", "qdisc", "replace", "dev", "lo", "root", kind, *options.split()))
         return "works"
 
     return probe
 
 
-def route(name: str, encap: str, before: str = "") -> Callable[[Scratch], str]:
+def route(encap: str, before: str = "") -> Callable[[], str]:
     """A probe that installs an IPv6 route with this `encap`, after the `ip` commands in `before`."""
 
-    def probe(scratch: Scratch) -> str:
-        device = f"bl-{name}"
-        commands = f"{_DEVICE.format(dev=device)}{before}route add fc00:0:1::/48 encap {encap} dev {device}\n"
-        with scratch.entered():
+    def probe() -> str:
+        commands = f"{_DEVICE}{before}route add fc00:0:1::/48 encap {encap} dev bl-probe\n"
+        with netns.anonymous():
             run(("ip", "-6", "-batch", "-"), stdin=commands)
-            run(("ip", "-6", "link", "del", device))
         return "works"
 
     return probe
 
 
-def tun(scratch: Scratch) -> str:
+def netem() -> str:
+    """Everything that the netem engine asks of the kernel works."""
+    if refusal := netem_refusal():
+        raise AbsentError(refusal)
+    return "works"
+
+
+def tun() -> str:
     """A TUN device can be opened."""
-    with scratch.entered():
+    with netns.anonymous():
         descriptor = os.open("/dev/net/tun", os.O_RDWR)
         try:
             fcntl.ioctl(descriptor, _TUNSETIFF, struct.pack("16sH22x", b"bl-tun", _IFF_TUN_NO_PI))
@@ -85,20 +91,20 @@ def tun(scratch: Scratch) -> str:
     return "works"
 
 
-def af_packet(scratch: Scratch) -> str:
+def af_packet() -> str:
     """A raw packet socket can be opened."""
-    with scratch.entered(), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL)):
+    with netns.anonymous(), socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL)):
         return "works"
 
 
-def nftables(scratch: Scratch) -> str:
+def nftables() -> str:
     """A rule set with a raw payload match can be loaded."""
-    with scratch.entered():
+    with netns.anonymous():
         run(("nft", "-f", "-"), stdin=_RULESET)
     return "works"
 
 
-def tc_bpf(_scratch: Scratch) -> str:
+def tc_bpf() -> str:
     """A tc program (two instructions: return 0) passes libbpf and the kernel's verifier."""
     try:
         libbpf = ctypes.CDLL("libbpf.so.1", use_errno=True)
@@ -112,15 +118,14 @@ def tc_bpf(_scratch: Scratch) -> str:
     return "works"
 
 
-def ovs_datapath(scratch: Scratch) -> str:
+def ovs_datapath() -> str:
     """The kernel has Open vSwitch's datapath."""
-    with scratch.entered():
+    with netns.anonymous():
         run(("ovs-dpctl", "add-dp", "bl-ovs"))
-        run(("ovs-dpctl", "del-dp", "bl-ovs"))
     return "works"
 
 
-def sched_fifo(_scratch: Scratch) -> str:
+def sched_fifo() -> str:
     """A thread may become a real-time one; this one is, for a moment."""
     before, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
     os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable
 
 from testbed.doctor.capability import AbsentError, Capability, Check
-from testbed.doctor.scratch import Scratch
 from testbed.doctor.table import CHECKS
 from testbed.errors import HostError
 
@@ -19,8 +18,7 @@ def probe_all() -> tuple[Capability, ...]:
 def probe(names: Iterable[str]) -> tuple[Capability, ...]:
     """Try only these, in this order; KeyError for a name that the doctor does not know."""
     checks = [CHECKS[name] for name in names]
-    with Scratch() as scratch:
-        return tuple(_try(check, scratch) for check in checks)
+    return tuple(_try(check) for check in checks)
 
 
 def present(name: str) -> bool:
@@ -49,9 +47,9 @@ def missing_required(capabilities: Iterable[Capability]) -> tuple[Capability, ..
     return tuple(capability for capability in capabilities if capability.required and not capability.present)
 
 
-def _try(check: Check, scratch: Scratch) -> Capability:
+def _try(check: Check) -> Capability:
     try:
-        return check.found(present=True, detail=check.probe(scratch))
+        return check.found(present=True, detail=check.probe())
     except PermissionError as error:
         return check.found(present=False, detail="needs root to be tried" if os.geteuid() else str(error.strerror))
     except (AbsentError, OSError) as error:

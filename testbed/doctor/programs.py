@@ -8,16 +8,13 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-import testbed
 from testbed.doctor.capability import AbsentError
-from testbed.doctor.scratch import Scratch
+from testbed.links.wire import BINARY
 
 PYTHONS = ((3, 11), (3, 13))
 """The first and the last Python that we run on."""
 
-_WIRE = Path(testbed.__file__).parent / "links" / "wire"
 _VERSION = re.compile(r"\d+(?:\.\d+)+\w*")
 
 
@@ -38,10 +35,10 @@ def run(argv: Sequence[str], stdin: str = "") -> str:
     return done.stdout
 
 
-def program(*commands: Sequence[str]) -> Callable[[Scratch], str]:
+def program(*commands: Sequence[str]) -> Callable[[], str]:
     """A probe that runs commands which print a version; the detail is the first one's."""
 
-    def probe(_scratch: Scratch) -> str:
+    def probe() -> str:
         outputs = [run(command) for command in commands]
         version = _VERSION.search(outputs[0])
         return version[0] if version else "runs"
@@ -49,10 +46,10 @@ def program(*commands: Sequence[str]) -> Callable[[Scratch], str]:
     return probe
 
 
-def module(name: str) -> Callable[[Scratch], str]:
+def module(name: str) -> Callable[[], str]:
     """A probe that finds a Python module without running it."""
 
-    def probe(_scratch: Scratch) -> str:
+    def probe() -> str:
         try:
             spec = importlib.util.find_spec(name)
         except ModuleNotFoundError:
@@ -64,7 +61,7 @@ def module(name: str) -> Callable[[Scratch], str]:
     return probe
 
 
-def python(_scratch: Scratch) -> str:
+def python() -> str:
     """The running Python is one that we support."""
     version = ".".join(map(str, sys.version_info[:3]))
     first, last = PYTHONS
@@ -73,15 +70,18 @@ def python(_scratch: Scratch) -> str:
     return version
 
 
-def root(_scratch: Scratch) -> str:
+def root() -> str:
     """The effective user is root."""
     if os.geteuid() != 0:
         raise AbsentError(f"running as user {os.geteuid()}")
     return "user 0"
 
 
-def wire(_scratch: Scratch) -> str:
-    """The native link engine is built."""
-    if not os.access(_WIRE, os.X_OK):
+def wire() -> str:
+    """The native link engine is built and runs: without arguments it says how to call it."""
+    if not BINARY.exists():
         raise AbsentError("not built")
-    return "built"
+    done = subprocess.run((BINARY,), capture_output=True, text=True, check=False, timeout=10)
+    if "usage: wire" not in done.stderr:
+        raise AbsentError(done.stderr.partition("\n")[0] or f"ended with {done.returncode}")
+    return "runs"

@@ -7,8 +7,6 @@ engine joins them.
 
 from __future__ import annotations
 
-import itertools
-import os
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -85,7 +83,15 @@ class LinkEngine(Protocol):
         """Stop; links carry nothing from here on."""
 
 
-_probes = itertools.count()
+_NETEM_NEEDS = (
+    "ip link add dev shaper type ifb",
+    "tc qdisc add dev shaper root tbf rate 1gbit burst 125000 limit 125000",
+    "tc qdisc add dev lo root netem delay 1ms 1ms loss 1% rate 1gbit",
+    "tc qdisc add dev lo clsact",
+    "tc filter add dev lo ingress protocol all prio 1 u32 match u32 0 0 action mirred egress redirect dev shaper",
+    "tc filter add dev lo egress protocol all prio 1 u32 match u32 0 0 action mirred egress redirect dev shaper",
+)
+"""One command for each thing that the netem engine asks of the kernel."""
 
 
 def choose(requested: str) -> str:
@@ -101,16 +107,19 @@ def choose(requested: str) -> str:
 
 
 def netem_available() -> bool:
-    """True if this kernel makes an IFB with a netem qdisc: tried in a scratch namespace; OSError if that cannot be."""
-    namespace = f"bl-probe-{os.getpid()}-{next(_probes)}"
-    netns.create(namespace)
-    try:
-        return _succeeds("ip", "-n", namespace, "link", "add", "probe", "type", "ifb") and _succeeds(
-            "tc", "-n", namespace, "qdisc", "add", "dev", "probe", "root", "netem", "delay", "1ms", "rate", "1gbit"
-        )
-    finally:
-        netns.delete(namespace)
+    """True if this kernel has all that the netem engine uses; OSError where that cannot be tried."""
+    return netem_refusal() is None
 
 
-def _succeeds(*argv: str) -> bool:
-    return subprocess.run(argv, capture_output=True, check=False).returncode == 0
+def netem_refusal() -> str | None:
+    """What the kernel says to the first thing that it lacks of what the netem engine uses, None if it has everything.
+
+    Tried in a namespace of its own; OSError if that cannot be.
+    """
+    with netns.anonymous():
+        for command in _NETEM_NEEDS:
+            done = subprocess.run(command.split(), capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                complaint = done.stderr.partition("\n")[0].removeprefix("Error: ")
+                return f"{command}: {complaint}"
+    return None

@@ -12,18 +12,23 @@ import pytest
 
 from testbed import doctor, netns
 from testbed.doctor.table import CHECKS
+from testbed.links.engine import netem_available
 
 pytestmark = pytest.mark.netns
 
 
 BRIDGE = "ip link add br0 up type bridge"
+REST_OF_NETEM = """
+ip link add i type ifb && tc qdisc add dev i root tbf rate 1mbit burst 1500 latency 1ms && tc qdisc add dev lo clsact &&
+tc filter add dev lo egress u32 match u32 0 0 action mirred egress redirect dev i
+"""
 
 
 def left_behind() -> tuple[object, ...]:
     """Everything of ours that a probe could leave on the host."""
     links = subprocess.run(("ip", "-br", "link"), capture_output=True, text=True, check=True).stdout
     return (
-        [path.name for path in netns.NETNS_DIR.iterdir() if path.name.startswith(f"bl-doctor-{os.getpid()}-")],
+        [path.name for path in netns.NETNS_DIR.iterdir() if path.name.startswith("bl-doctor-")],
         [line for line in links.splitlines() if line.startswith("bl-")],
         len(list(Path("/proc/self/fd").iterdir())),
         Path("/proc/thread-self/ns/net").readlink(),
@@ -41,7 +46,14 @@ def test_each_probe_leaves_nothing(name: str) -> None:
     assert left_behind() == before
 
 
-def test_all_probes_in_one_namespace_do_not_disturb_each_other() -> None:
+def test_no_probe_makes_a_namespace_with_a_name_that_a_crash_could_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(netns, "create")
+    found = {capability.name: capability for capability in doctor.probe_all()}
+    assert found["netns"].present
+    assert found["netem"].present == netem_available()
+
+
+def test_all_probes_together_find_what_each_finds_alone() -> None:
     before = left_behind()
     together = {capability.name: capability.present for capability in doctor.probe_all()}
     assert left_behind() == before
@@ -51,7 +63,7 @@ def test_all_probes_in_one_namespace_do_not_disturb_each_other() -> None:
 @pytest.mark.parametrize(
     ("name", "by_hand"),
     [
-        ("netem", "tc qdisc add dev lo root netem delay 1ms"),
+        ("netem", f"tc qdisc add dev lo root netem delay 1ms && {REST_OF_NETEM}"),
         ("vrf", "ip link add v type vrf table 1"),
         ("wireguard", "ip link add w type wireguard"),
         ("gtp", "ip link add g type gtp role sgsn"),

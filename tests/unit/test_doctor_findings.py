@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from testbed import doctor
-from testbed.doctor import probing
+from testbed.doctor import probing, programs
 from testbed.doctor.capability import AbsentError, Capability, Check
-from testbed.doctor.programs import module, program, run
-from testbed.doctor.scratch import Scratch
+from testbed.doctor.programs import module, program, run, wire
 from testbed.doctor.table import CHECKS
 from testbed.errors import HostError
 
@@ -21,15 +21,15 @@ OVS = Capability("ovs", False, "no program ovs-vsctl", "CPEs", "apt install open
 VETH = Capability("veth", True, "works", "every link", "a kernel that has it", True)
 
 
-def works(_scratch: Scratch) -> str:
+def works() -> str:
     return "1.2"
 
 
-def refuses(_scratch: Scratch) -> str:
+def refuses() -> str:
     raise AbsentError("no such thing")
 
 
-def is_forbidden(_scratch: Scratch) -> str:
+def is_forbidden() -> str:
     raise PermissionError(1, "Operation not permitted")
 
 
@@ -138,11 +138,10 @@ def test_require_refuses_a_name_that_the_doctor_does_not_know() -> None:
 
 
 def test_a_program_is_run_for_its_version() -> None:
-    with Scratch() as scratch:
-        assert program(("echo", "tool version 4.0.17 (Git)"))(scratch) == "4.0.17"
-        assert program(("true",))(scratch) == "runs"
-        with pytest.raises(AbsentError, match="no program no-such-tool"):
-            program(("true",), ("no-such-tool", "-v"))(scratch)
+    assert program(("echo", "tool version 4.0.17 (Git)"))() == "4.0.17"
+    assert program(("true",))() == "runs"
+    with pytest.raises(AbsentError, match="no program no-such-tool"):
+        program(("true",), ("no-such-tool", "-v"))()
 
 
 def test_a_failing_program_gives_its_first_complaint() -> None:
@@ -153,8 +152,23 @@ def test_a_failing_program_gives_its_first_complaint() -> None:
 
 
 def test_a_module_is_found_or_not() -> None:
-    with Scratch() as scratch:
-        assert module("json.decoder")(scratch) == "importable"
-        for missing in ("no_such_module", "no_such.module"):
-            with pytest.raises(AbsentError, match="not importable"):
-                module(missing)(scratch)
+    assert module("json.decoder")() == "importable"
+    for missing in ("no_such_module", "no_such.module"):
+        with pytest.raises(AbsentError, match="not importable"):
+            module(missing)()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "not built"), ("#!/bin/sh\necho no such library >&2; exit 127\n", "no such library"), ("", "ended with 0")],
+)
+def test_a_link_engine_that_does_not_run_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None, reason: str
+) -> None:
+    binary = tmp_path / "wire"
+    if content is not None:
+        binary.write_text(content or "#!/bin/sh\n")
+        binary.chmod(0o755)
+    monkeypatch.setattr(programs, "BINARY", binary)
+    with pytest.raises(AbsentError, match=reason):
+        wire()
