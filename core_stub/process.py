@@ -1,4 +1,4 @@
-"""What every network function's process does: read its file, serve HTTP, end cleanly on SIGTERM."""
+"""What every network function's process does: read its file, run, end cleanly on SIGTERM."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-
-from aiohttp import web
 
 from testbed.errors import BearerlabError
 
 
 def run(prog: str, serve: Callable[[Path], Coroutine[None, None, None]]) -> int:
-    """The exit code of `serve(config file)`, which ends by `stopped()`; what is fatal becomes one message."""
+    """The exit code of `serve(config file)`, which ends when `stop_event()` is set; what is fatal becomes one message."""
     parser = argparse.ArgumentParser(prog=prog)
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="YAML configuration file")
     arguments = parser.parse_args()
@@ -40,28 +37,3 @@ def stop_event() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, event.set)
     return event
-
-
-@asynccontextmanager
-async def http_on_socket(app: web.Application, path: Path) -> AsyncIterator[None]:
-    """Serve `app` on the Unix socket at `path`, which goes away afterwards."""
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.UnixSite(runner, str(path)).start()
-        yield
-    finally:
-        await runner.cleanup()
-        path.unlink(missing_ok=True)
-
-
-@asynccontextmanager
-async def http_on_tcp(app: web.Application, address: str, port: int) -> AsyncIterator[None]:
-    """Serve `app` at `address` and `port`."""
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, address, port).start()
-        yield
-    finally:
-        await runner.cleanup()

@@ -36,6 +36,7 @@ def _show(value: object) -> str:
 
 def _want(message: str) -> str:
     """pydantic's message without what does not go with "want"."""
+    message = message.replace("String should match pattern ", "text that matches ")
     for prefix in ("Value error, ", "want ", "Input should be ", "Input is not "):
         message = message.removeprefix(prefix)
     return message

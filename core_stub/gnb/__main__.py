@@ -14,7 +14,8 @@ from core_stub.gnb.config import GnbFile
 from core_stub.gnb.service import Gnb
 from core_stub.gnb.smf import SmfClient
 from core_stub.gnb.userplane import GnbUserPlane
-from core_stub.process import http_on_socket, http_on_tcp, run, stop_event
+from core_stub.http import http_on_socket, http_on_tcp
+from core_stub.process import run, stop_event
 from testbed.events import emit
 
 _SMF_TIMEOUT = aiohttp.ClientTimeout(total=20)

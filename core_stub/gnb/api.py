@@ -1,18 +1,19 @@
-"""The gNB's two APIs: for the SMF (what NGAP does in a real core) and, on a Unix socket, for the lab."""
+"""The gNB's two APIs: for the SMF (what NGAP does in a real core) and, on a Unix socket, for the lab.
+
+Errors are problem details (RFC 9457).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from http import HTTPStatus
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from core_stub.gnb.service import AttachedError, Gnb, PduSession, UnknownError, n3_json
 from core_stub.gnb.smf import N3, SmfError
 from core_stub.gnb.userplane import GnbUserPlane
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from core_stub.http import ProblemDetails, parsed, problems
 
 
 class _Body(BaseModel):
@@ -37,10 +38,10 @@ def smf_api(gnb: Gnb) -> web.Application:
     """What the SMF calls: `POST /ngap-pdusession/v1/sessions/<smContextRef>/n3`."""
 
     async def switch_path(request: web.Request) -> web.Response:
-        gnb.switch_path(request.match_info["ref"], await _parsed(request, N3))
+        gnb.switch_path(request.match_info["ref"], await parsed(request, N3))
         return web.Response(status=204)
 
-    app = web.Application(middlewares=[_errors])
+    app = web.Application(middlewares=[problems(_explain)])
     app.router.add_post("/ngap-pdusession/v1/sessions/{ref}/n3", switch_path)
     return app
 
@@ -49,46 +50,34 @@ def management(gnb: Gnb, user_plane: GnbUserPlane, callback: str) -> web.Applica
     """What the lab calls; `callback` is the base URL of `smf_api`."""
 
     async def attach(request: web.Request) -> web.Response:
-        body = await _parsed(request, Attach)
+        body = await parsed(request, Attach)
         session = await gnb.attach(body.ue, dnn=body.dnn, sst=body.sst, callback=callback)
         return web.json_response(_brief(session))
 
     async def detach(request: web.Request) -> web.Response:
-        await gnb.detach((await _parsed(request, Detach)).ue)
+        await gnb.detach((await parsed(request, Detach)).ue)
         return web.Response(status=204)
 
     async def sessions(_request: web.Request) -> web.Response:
         shown = [_full(session, user_plane) for session in gnb.sessions]
         return web.json_response({"sessions": shown, "faults": user_plane.faults})
 
-    app = web.Application(middlewares=[_errors])
+    app = web.Application(middlewares=[problems(_explain)])
     app.router.add_post("/attach", attach)
     app.router.add_post("/detach", detach)
     app.router.add_get("/sessions", sessions)
     return app
 
 
-@web.middleware
-async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Each error as its status with one sentence."""
-    try:
-        return await handler(request)
-    except ValidationError as error:
-        details = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in error.errors())
-        return web.json_response({"error": details}, status=400)
-    except UnknownError as error:
-        return web.json_response({"error": str(error)}, status=404)
-    except AttachedError as error:
-        return web.json_response({"error": str(error)}, status=409)
-    except SmfError as error:
-        return web.json_response({"error": str(error)}, status=502)
-
-
-Model = TypeVar("Model", bound=BaseModel)
-
-
-async def _parsed(request: web.Request, model: type[Model]) -> Model:
-    return model.model_validate_json(await request.read())
+def _explain(error: Exception) -> ProblemDetails | None:
+    match error:
+        case UnknownError():
+            return ProblemDetails(HTTPStatus.NOT_FOUND, str(error), "CONTEXT_NOT_FOUND")
+        case AttachedError():
+            return ProblemDetails(HTTPStatus.CONFLICT, str(error), "SESSION_EXISTS")
+        case SmfError():
+            return ProblemDetails(HTTPStatus.BAD_GATEWAY, str(error), "PEER_NOT_RESPONDING")
+    return None
 
 
 def _brief(session: PduSession) -> dict[str, object]:

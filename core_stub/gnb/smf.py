@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import aiohttp
 from pydantic import BaseModel, Field, ValidationError
 
+from core_stub.http import detail_of
+
 Teid = Annotated[int, Field(ge=1, lt=1 << 32)]
 
 
@@ -62,5 +64,5 @@ class SmfClient:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise SmfError(f"{url}: {error or type(error).__name__}") from error
         if response.status != want:
-            raise SmfError(f"{url}: got status {response.status}, want {want}: {text}")
+            raise SmfError(f"{url}: got status {response.status}, want {want}: {detail_of(text)}")
         return text

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import aiohttp
 
-from core_stub.process import http_on_socket, http_on_tcp, run, stop_event
+from core_stub.http import http_on_socket, http_on_tcp
+from core_stub.process import run, stop_event
 from core_stub.smf import api
 from core_stub.smf.config import load
 from core_stub.smf.n4 import PfcpN4

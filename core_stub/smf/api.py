@@ -11,17 +11,17 @@ Errors are problem details (RFC 9457) with the `cause` of TS 29.500 or TS 29.502
 
 from __future__ import annotations
 
-import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from http import HTTPStatus
 from ipaddress import IPv4Address
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from core_stub.errors import PfcpTimeoutError
+from core_stub.http import ProblemDetails, parsed, problems
 from core_stub.pfcp.ies import FTeid
 from core_stub.smf.n4 import PfcpN4
 from core_stub.smf.run import NotAssociatedError, ProcedureError, RanError, Step
@@ -29,8 +29,6 @@ from core_stub.smf.service import RefusedError, Smf
 from core_stub.smf.session import PduSession, SessionRequest
 
 SM_CONTEXTS = "/nsmf-pdusession/v1/sm-contexts"
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class _Body(BaseModel):
@@ -66,14 +64,11 @@ class _InsertUlCl(_Body):
     sdf: tuple[Annotated[str, Field(pattern=r"^permit out \S+ from \S.* to \S.*$")], ...] = Field(min_length=1)
 
 
-Body = TypeVar("Body", bound=_Body)
-
-
 def sbi(smf: Smf) -> web.Application:
     """The API for the gNB."""
 
     async def create(request: web.Request) -> web.Response:
-        body = await _parse(request, _CreateSmContext)
+        body = await parsed(request, _CreateSmContext)
         snssai = (body.snssai.sst, int(body.snssai.sd, 16) if body.snssai.sd else None)
         session = await smf.create(SessionRequest(body.supi, body.pdu_session_id, body.dnn, snssai, body.gnb))
         context = session.context
@@ -89,7 +84,7 @@ def sbi(smf: Smf) -> web.Application:
         )
 
     async def modify(request: web.Request) -> web.Response:
-        body = await _parse(request, _ModifySmContext)
+        body = await parsed(request, _ModifySmContext)
         await smf.activate(request.match_info["ref"], FTeid(body.n3.teid, body.n3.ipv4))
         return web.json_response({})
 
@@ -97,7 +92,7 @@ def sbi(smf: Smf) -> web.Application:
         await smf.release(request.match_info["ref"])
         return web.Response(status=HTTPStatus.NO_CONTENT)
 
-    app = web.Application(middlewares=[_problems])
+    app = web.Application(middlewares=[problems(_explain)])
     app.router.add_post(SM_CONTEXTS, create)
     app.router.add_post(SM_CONTEXTS + "/{ref}/modify", modify)
     app.router.add_post(SM_CONTEXTS + "/{ref}/release", release)
@@ -108,7 +103,7 @@ def management(smf: Smf, n4: PfcpN4) -> web.Application:
     """The API for the lab."""
 
     async def insert(request: web.Request) -> web.Response:
-        body = await _parse(request, _InsertUlCl)
+        body = await parsed(request, _InsertUlCl)
         return _steps(body.supi, body.upf, await smf.insert_ulcl(body.supi, body.upf, body.sdf))
 
     async def remove(request: web.Request) -> web.Response:
@@ -127,7 +122,7 @@ def management(smf: Smf, n4: PfcpN4) -> web.Application:
             ]
         )
 
-    app = web.Application(middlewares=[_problems])
+    app = web.Application(middlewares=[problems(_explain)])
     app.router.add_post("/ulcl", insert)
     app.router.add_delete("/ulcl/{supi}", remove)
     app.router.add_get("/sessions", sessions)
@@ -135,29 +130,14 @@ def management(smf: Smf, n4: PfcpN4) -> web.Application:
     return app
 
 
-async def _parse(request: web.Request, model: type[Body]) -> Body:
-    try:
-        return model.model_validate_json(await request.read())
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, detail['loc'])) or 'body'}: {detail['msg']}" for detail in error.errors()
-        )
-        raise RefusedError(HTTPStatus.BAD_REQUEST, "MANDATORY_IE_INCORRECT", problems) from error
-
-
-@web.middleware
-async def _problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except RefusedError as error:
-        return _problem(error.status, error.cause, str(error))
-    except ProcedureError as error:
-        status, cause = _blame(error.failure)
-        return _problem(status, cause, str(error), step=error.step)
-    except web.HTTPException as error:
-        return _problem(
-            HTTPStatus(error.status), "RESOURCE_URI_STRUCTURE_NOT_FOUND", f"{request.method} {request.path}"
-        )
+def _explain(error: Exception) -> ProblemDetails | None:
+    match error:
+        case RefusedError():
+            return ProblemDetails(error.status, str(error), error.cause)
+        case ProcedureError():
+            status, cause = _blame(error.failure)
+            return ProblemDetails(status, str(error), cause, {"step": error.step})
+    return None
 
 
 def _blame(failure: Exception) -> tuple[HTTPStatus, str]:
@@ -170,11 +150,6 @@ def _blame(failure: Exception) -> tuple[HTTPStatus, str]:
             return HTTPStatus.GATEWAY_TIMEOUT, "PEER_NOT_RESPONDING"
         case _:
             return HTTPStatus.INTERNAL_SERVER_ERROR, "UNSPECIFIED_NF_FAILURE"
-
-
-def _problem(status: HTTPStatus, cause: str, detail: str, **more: str) -> web.Response:
-    body = {"status": status.value, "title": status.phrase, "detail": detail, "cause": cause, **more}
-    return web.Response(status=status, text=json.dumps(body), content_type="application/problem+json")
 
 
 def _steps(supi: str, upf: str, steps: Iterable[Step]) -> web.Response:

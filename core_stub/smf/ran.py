@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import aiohttp
 
+from core_stub.http import detail_of
 from core_stub.pfcp.ies import FTeid
 from core_stub.smf.run import RanError, RanRejectedError
 from core_stub.smf.session import PduSession
@@ -25,7 +26,7 @@ class HttpRan:
         try:
             async with self._http.post(url, json=body, timeout=_TIMEOUT) as response:
                 if not response.ok:
-                    raise RanRejectedError(f"POST {url}: {response.status} {(await response.text())[:200]}")
+                    raise RanRejectedError(f"POST {url}: {response.status} {detail_of(await response.text())[:200]}")
         except TimeoutError as error:
             raise RanError(f"POST {url}: no answer within {_TIMEOUT.total:g} s") from error
         except aiohttp.ClientConnectorError as error:

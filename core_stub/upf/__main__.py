@@ -8,11 +8,12 @@ from pathlib import Path
 from random import SystemRandom
 
 from core_stub.config import load_config
+from core_stub.http import http_on_socket
 from core_stub.pfcp.endpoint import AssociationDown, AssociationUp, Event, PeerRestarted
 from core_stub.pfcp.ies import NodeId, UpFeatures
 from core_stub.pfcp.transactions import Address
 from core_stub.pfcp.udp import PfcpNode
-from core_stub.process import http_on_socket, run, stop_event
+from core_stub.process import run, stop_event
 from core_stub.upf.config import UpfFile
 from core_stub.upf.control import SessionEvent, UpfControl
 from core_stub.upf.management import f_teid_json, management

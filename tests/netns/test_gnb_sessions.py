@@ -210,8 +210,8 @@ def test_refusals_are_told_and_leave_nothing(tmp_path: Path) -> None:
                 smf.fails, smf.calls = call, []
                 status, answer = await running.call("POST", "/attach", body)
                 assert (status, smf.calls[-1:]) == (502, released or ["create"])
-                assert "503" in answer["error"]
-                assert "as the test wants it" in answer["error"]
+                assert "503" in answer["detail"]
+                assert "as the test wants it" in answer["detail"]
             assert (await running.call("GET", "/sessions"))[1]["sessions"] == []
 
     run(test)
@@ -221,9 +221,16 @@ def test_calls_that_make_no_sense(tmp_path: Path) -> None:
     async def test() -> None:
         async with upf("psa", PSA, tmp_path), core(tmp_path, PSA) as (running, smf):
             assert (await running.call("POST", "/attach", {"ue": "nobody", "dnn": "internet"}))[0] == 404
-            assert (await running.call("POST", "/attach", {"ue": "ue1", "dn": "internet"}))[0] == 400
+            status, problem = await running.call("POST", "/attach", {"ue": "ue1", "dn": "internet"})
+            assert (status, problem["cause"]) == (400, "MANDATORY_IE_INCORRECT")
+            assert problem["detail"] == (
+                "dnn: got nothing; want this key, which has to be there; dn: got an unknown key; want a known key"
+            )
             assert (await running.call("POST", "/attach", "nonsense"))[0] == 400
-            assert (await running.call("POST", "/detach", {"ue": "ue1"}))[0] == 404
+            assert await running.call("POST", "/detach", {"ue": "ue1"}) == (
+                404,
+                {"status": 404, "title": "Not Found", "detail": "ue1 has no PDU session", "cause": "CONTEXT_NOT_FOUND"},
+            )
             await attach(running)
             assert (await running.call("POST", "/attach", {"ue": "ue1", "dnn": "internet"}))[0] == 409
             assert await smf.switch_path(FTeid(0, IPv4Address(EDGE))) == 400
