@@ -65,7 +65,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Graph:
-    """A topology: names are unique, every link joins two nodes of it."""
+    """A topology: names are unique, every link joins two nodes of it, no two links the same ones."""
 
     name: str
     nodes: tuple[Node, ...]

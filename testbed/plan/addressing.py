@@ -22,6 +22,11 @@ LOOPBACK6 = IPv6Network("fd00:255::/64")
 LINKS6 = IPv6Network("fd00:1::/48")
 LANS6 = IPv6Network("fd00:10::/32")
 
+RESERVED_NAMES = frozenset(
+    {"all", "br0", "controller", "default", "lo", "mgmt", "n6", "ovs-netdev", "ovs-system", "wire"}
+)
+"""Interfaces and processes of a lab have these names already, or the kernel refuses them: no node may."""
+
 RESERVED4 = {
     "router loopbacks": LOOPBACK4,
     "point-to-point links": LINKS4,
@@ -62,11 +67,9 @@ class Subnet:
         return f"{address4}/{self.prefix4.prefixlen}", f"{address6}/{self.prefix6.prefixlen}"
 
 
-def ifname(graph: Graph, link: Link, node: str) -> str:
-    """The interface of `link` at `node` is called after the peer; parallel links get a number."""
-    peer = link.b if node == link.a else link.a
-    parallel = [other for other in graph.links if {other.a, other.b} == {link.a, link.b}]
-    return peer if len(parallel) == 1 else f"{peer}.{parallel.index(link) + 1}"
+def ifname(link: Link, node: str) -> str:
+    """The interface of `link` at `node` is called after the peer."""
+    return link.b if node == link.a else link.a
 
 
 def mac(link_index: int, end: int) -> str:
@@ -99,7 +102,7 @@ def _point_to_point(graph: Graph) -> Iterable[Subnet]:
     for index, link in enumerate(links):
         prefix4 = IPv4Network((int(LINKS4.network_address) + 2 * index, 31))
         prefix6 = IPv6Network((int(LINKS6.network_address) + (index << 64), 127))
-        ports = (Port(link.a, ifname(graph, link, link.a)), Port(link.b, ifname(graph, link, link.b)))
+        ports = (Port(link.a, ifname(link, link.a)), Port(link.b, ifname(link, link.b)))
         yield Subnet(prefix4, prefix6, {port: (str(prefix4[end]), str(prefix6[end])) for end, port in enumerate(ports)})
 
 
@@ -120,7 +123,7 @@ def _ports_of_domain(graph: Graph, domain: set[str]) -> Iterable[Port]:
     for link in graph.links:
         for inside, outside in ((link.a, link.b), (link.b, link.a)):
             if inside in domain and outside not in domain:
-                yield Port(outside, ifname(graph, link, outside))
+                yield Port(outside, ifname(link, outside))
 
 
 def gateway(graph: Graph, subnet: Subnet) -> Port | None:

@@ -5,7 +5,7 @@ Pure values, the same for the same scenario and seed. Names of namespaces carry 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from testbed.graph import Role, Tier
 from testbed.links.profile import LinkProfile
@@ -158,14 +158,14 @@ class Plan:
     sessions: tuple[PlannedSession, ...] = ()
     controller: str | None = None
     """Where the CPEs find their controller, as Open vSwitch writes it; None where there is no CPE."""
+    smf: str | None = None
+    """The node, and the process, that establishes sessions; None where there is no core."""
     processes: tuple[PlannedProcess, ...] = ()
     """Network functions, controller and services, in the order in which they start."""
     probes: tuple[PlannedProcess, ...] = ()
     """Started once the sessions are up, stopped after the last step."""
     flows: tuple[PlannedFlow, ...] = ()
     captures: tuple[PlannedCapture, ...] = ()
-    notes: tuple[str, ...] = field(default=())
-    """Decisions that a reader would want to know of, such as a path that was chosen among several."""
 
     def node(self, name: str) -> PlannedNode:
         """The node called `name`; KeyError if there is none."""

@@ -9,6 +9,7 @@ from testbed.errors import InputError, Problem
 from testbed.graph import Graph, Node, Role, Tier
 from testbed.plan import addressing
 from testbed.plan.addressing import Port, Subnet
+from testbed.plan.connectivity import Connectivity
 from testbed.plan.model import (
     LinkEnd,
     Plan,
@@ -36,9 +37,11 @@ def check(loaded: Loaded, graph: Graph | None, presets: Mapping[Tier, TierPreset
         return loaded.problems
     graph = _as_used(scenario, graph)
     links = plan_links(graph.links, scenario.links, presets)
-    references = References(scenario, graph, links, addressing.subnets(graph), loaded.left_out)
-    found = (replace(problem, where=in_the_file(problem.where, loaded.left_out)) for problem in references.problems())
-    return (*loaded.problems, *found)
+    subnets = addressing.subnets(graph)
+    references = References(scenario, graph, links, subnets, loaded.left_out)
+    found = (*Connectivity(scenario, graph, subnets).problems(), *references.problems())
+    in_place = (replace(problem, where=in_the_file(problem.where, loaded.left_out)) for problem in found)
+    return (*loaded.problems, *in_place)
 
 
 def plan(loaded: Loaded, graph: Graph, presets: Mapping[Tier, TierPreset], *, seed: int | None = None) -> Plan:
@@ -55,18 +58,19 @@ def plan(loaded: Loaded, graph: Graph, presets: Mapping[Tier, TierPreset], *, se
         seed=scenario.seed if seed is None else seed,
         engine=scenario.links.engine,
         nodes=nodes,
-        links=tuple(_link(graph, planned) for planned in links),
+        links=tuple(_link(planned) for planned in links),
         services=tuple(
             PlannedService(name, str(service.address), tuple(service.hosts))
             for name, service in scenario.services.items()
         ),
         sessions=tuple(_sessions(scenario, graph)),
         controller=controller_target(nodes),
+        smf=next((node.name for node in nodes if node.role is Role.SMF and scenario.core.dnns), None),
         processes=tuple(plan_processes(scenario, nodes)),
         probes=tuple(plan_probes(scenario)),
         flows=tuple(_flows(scenario, graph)),
         captures=tuple(
-            PlannedCapture(capture.at, addressing.ifname(graph, graph.link(capture.link), capture.at), capture.point)
+            PlannedCapture(capture.at, addressing.ifname(graph.link(capture.link), capture.at), capture.point)
             for capture in scenario.captures
         ),
     )
@@ -138,15 +142,15 @@ def _interfaces(
     found: dict[str, list[PlannedInterface]] = {node.name: [] for node in graph.nodes}
     for index, planned in enumerate(links):
         for end, node in enumerate((planned.link.a, planned.link.b)):
-            name = addressing.ifname(graph, planned.link, node)
+            name = addressing.ifname(planned.link, node)
             port = PlannedInterface(name, addressing.mac(index, end), planned.mtu, addresses.get(Port(node, name), ()))
             found[node].append(port)
     return {node: tuple(ports) for node, ports in found.items()}
 
 
-def _link(graph: Graph, planned: LinkPlan) -> PlannedLink:
+def _link(planned: LinkPlan) -> PlannedLink:
     link = planned.link
-    a, b = (LinkEnd(node, addressing.ifname(graph, link, node)) for node in (link.a, link.b))
+    a, b = (LinkEnd(node, addressing.ifname(link, node)) for node in (link.a, link.b))
     return PlannedLink(link.name, link.tier, a, b, planned.mtu, planned.distance_km, planned.profile, planned.profile)
 
 
@@ -159,5 +163,5 @@ def _sessions(scenario: Scenario, graph: Graph) -> Iterable[PlannedSession]:
 
 def _flows(scenario: Scenario, graph: Graph) -> Iterable[PlannedFlow]:
     for name, flow in scenario.flows.items():
-        devices = tuple(addressing.ifname(graph, graph.link(link), flow.at) for link in flow.links)
+        devices = tuple(addressing.ifname(graph.link(link), flow.at) for link in flow.links)
         yield PlannedFlow(name, flow.ue, str(scenario.services[flow.service].address), flow.at, devices)

@@ -15,7 +15,7 @@ from testbed.plan.addressing import MANAGEMENT4
 from testbed.plan.model import PlannedNode, PlannedProcess
 from testbed.scenario.model import Core, HttpProbe, Scenario, StampProbe
 
-N4_PORT, SBI_PORT, GNB_PORT, OPENFLOW_PORT = 8805, 7777, 7778, 6653
+SBI_PORT, GNB_PORT, OPENFLOW_PORT = 7777, 7778, 6653
 HTTP_PORT, STAMP_PORT = 80, 862
 
 

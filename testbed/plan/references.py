@@ -87,6 +87,11 @@ class References:
     def _core(self) -> Iterator[Problem]:
         for name, dnn in self.scenario.core.dnns.items():
             yield from self._with_role(Role.UPF).check(f"core.dnns.{name}.psa", dnn.psa)
+            wanted = sum(session.dnn == name for session in self.scenario.core.sessions)
+            # The SMF keeps the first address for itself.
+            room = dnn.pool.num_addresses - (3 if dnn.pool.prefixlen < 31 else 1)
+            if room < wanted:
+                yield Problem(f"core.dnns.{name}.pool", f'"{dnn.pool}", for {room} UEs', f"a pool for {wanted} of them")
         seen: set[str] = set()
         for index, session in enumerate(self.scenario.core.sessions):
             where = f"core.sessions[{index}]"
@@ -119,13 +124,17 @@ class References:
                     yield Problem(where, f'"{host}" a second time', "each host once")
 
     def _probes(self) -> Iterator[Problem]:
-        users = {session.ue for session in self.scenario.core.sessions}
         for name, probe in self.scenario.probes.items():
             where = f"probes.{name}"
             yield from self._nodes.check(f"{where}.from", probe.source)
             yield from self._services.check(f"{where}.to", probe.to)
-            if probe.source in self._with_role(Role.UE).known and probe.source not in users | self._left_out_users():
-                yield Problem(f"{where}.from", f'"{probe.source}"', "a UE with a session in core.sessions")
+            yield from self._with_session(f"{where}.from", probe.source)
+
+    def _with_session(self, where: str, node: str) -> Iterator[Problem]:
+        """A problem if `node` is a UE that has no address, since it has no session."""
+        users = {session.ue for session in self.scenario.core.sessions} | self._left_out_users()
+        if node in self._with_role(Role.UE).known and node not in users:
+            yield Problem(where, f'"{node}"', "a UE with a session in core.sessions")
 
     def _left_out_users(self) -> set[str]:
         """Every UE, if a session did not validate: which one's it was is not known."""
@@ -135,17 +144,23 @@ class References:
     def _flows_and_captures(self) -> Iterator[Problem]:
         for name, flow in self.scenario.flows.items():
             where = f"flows.{name}"
+            if name in self.scenario.probes:
+                yield Problem(where, "the name of a probe", "a name of its own")
             yield from self._with_role(Role.UE).check(f"{where}.ue", flow.ue)
+            yield from self._with_session(f"{where}.ue", flow.ue)
             yield from self._services.check(f"{where}.service", flow.service)
             yield from self._with_role(Role.ROUTER).check(f"{where}.at", flow.at)
             for index, link in enumerate(flow.links):
                 yield from self._link_at(f"{where}.links[{index}]", link, flow.at)
                 if link in flow.links[:index]:
                     yield Problem(f"{where}.links[{index}]", f'"{link}" a second time', "each link once")
-        for index, capture in enumerate(self.scenario.captures):
+        captures = self.scenario.captures
+        for index, capture in enumerate(captures):
             where = f"captures[{index}]"
             yield from self._nodes.check(f"{where}.at", capture.at)
             yield from self._link_at(f"{where}.link", capture.link, capture.at)
+            if any((earlier.at, earlier.link) == (capture.at, capture.link) for earlier in captures[:index]):
+                yield Problem(where, f'"{capture.link}" at {capture.at} a second time', "each interface once")
 
     def _link_at(self, where: str, link: str, node: str) -> Iterator[Problem]:
         here = tuple(other.name for other in self.graph.links_of(node))

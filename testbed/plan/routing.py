@@ -36,12 +36,13 @@ def plan_routes(
         routes[node].append(route)
     for node, route in _local_service_routes(subnets, anycast):
         routes[node].append(route)
-    next_hops = _next_hops(graph, routers, subnets)
+    next_hops = _next_hops(routers, subnets)
     attached = _attached_prefixes(graph, subnets, anycast)
     for source, (distances, paths) in nx.all_pairs_dijkstra(routers, weight="delay"):
         for prefix, holders in attached.items():
-            nearest = min((distances[holder], holder) for holder in holders if holder in distances)[1]
-            if nearest != source:
+            reachable = [(distances[holder], holder) for holder in holders if holder in distances]
+            # What lies on another island has no route.
+            if reachable and (nearest := min(reachable)[1]) != source:
                 via, dev = next_hops[source, paths[nearest][1], ":" in prefix]
                 routes[source].append(Route(prefix, dev, via))
     return {node: tuple(found) for node, found in routes.items()}
@@ -70,17 +71,15 @@ def _attached_prefixes(
     return attached
 
 
-def _next_hops(
-    graph: Graph, routers: nx.Graph[str], subnets: tuple[Subnet, ...]
-) -> dict[tuple[str, str, bool], tuple[str, str]]:
+def _next_hops(routers: nx.Graph[str], subnets: tuple[Subnet, ...]) -> dict[tuple[str, str, bool], tuple[str, str]]:
     """(router, neighbour, is IPv6) → (next-hop address, interface)."""
     by_port = {port: pair for subnet in subnets for port, pair in subnet.addresses.items()}
     hops: dict[tuple[str, str, bool], tuple[str, str]] = {}
     for a, b, data in routers.edges(data=True):
         link: Link = data["link"]
         for here, there in ((a, b), (b, a)):
-            address4, address6 = by_port[Port(there, ifname(graph, link, there))]
-            dev = ifname(graph, link, here)
+            address4, address6 = by_port[Port(there, ifname(link, there))]
+            dev = ifname(link, here)
             hops[here, there, False] = (address4, dev)
             hops[here, there, True] = (address6, dev)
     return hops
@@ -105,23 +104,26 @@ def _local_service_routes(
 ) -> Iterable[tuple[str, Route]]:
     """Neighbours of a service's host reach it directly: this is how a UPF's N6 finds the local instance."""
     for address, hosts in anycast.items():
+        done = set(hosts)
         for subnet in subnets:
             serving = next((port for port in subnet.ports() if port.node in hosts), None)
             if serving is None:
                 continue
             for port in subnet.ports():
-                if port.node not in hosts:
+                if port.node not in done:
+                    done.add(port.node)
                     yield port.node, Route(f"{address}/32", port.ifname, subnet.addresses[serving][0])
 
 
 def pool_routes(graph: Graph, subnets: tuple[Subnet, ...], pools: Iterable[str]) -> Iterable[tuple[str, Route]]:
     """Hosts on a UPF's N6 LAN reach the UEs through that UPF."""
     upfs = {node.name for node in graph.with_role(Role.UPF)}
+    done = {node.name for node in graph.nodes if node.role in (Role.UPF, Role.ROUTER)}
     for subnet in subnets:
         serving = next((port for port in subnet.ports() if port.node in upfs), None)
         if serving is None or len(subnet.ports()) <= 2:
             continue
-        for pool in pools:
-            for port in subnet.ports():
-                if port.node not in upfs and graph.node(port.node).role is not Role.ROUTER:
-                    yield port.node, Route(pool, port.ifname, subnet.addresses[serving][0])
+        for port in subnet.ports():
+            if port.node not in done:
+                done.add(port.node)
+                yield from ((port.node, Route(pool, port.ifname, subnet.addresses[serving][0])) for pool in pools)

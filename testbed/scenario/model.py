@@ -40,7 +40,7 @@ def _known_expression(text: str) -> str:
 
 
 def _flow_capable(address: IPv4Address) -> IPv4Address:
-    if address.is_multicast or address.is_loopback or address.is_unspecified:
+    if address.is_multicast or address.is_loopback or address.is_unspecified or address.is_reserved:
         raise ValueError('want a unicast address such as "203.0.113.10"')
     return address
 
@@ -237,7 +237,7 @@ STEPS: dict[str, type[BaseModel]] = {"measure": Measure, "insert_ulcl": InsertUl
 
 
 def _step_kind(step: Any) -> str | None:
-    keys = step.keys() if isinstance(step, dict) else type(step).model_fields
+    keys = step.keys() if isinstance(step, dict) else getattr(type(step), "model_fields", ())
     return next((kind for kind in STEPS if kind in keys), None)
 
 

@@ -23,6 +23,8 @@ def read_data(path: Path, variables: Mapping[str, Any]) -> Any:
         raise InputError(str(path), [Problem("file", error.strerror or str(error), "a readable file")]) from error
     except UnicodeDecodeError as error:
         raise InputError(str(path), [Problem("file", "bytes that are not UTF-8", "a YAML text file")]) from error
+    except ValueError as error:
+        raise InputError(repr(str(path)), [Problem("file", str(error), "a path")]) from error
     return parse_yaml(str(path), text)
 
 
@@ -42,6 +44,12 @@ def render(path: Path, variables: Mapping[str, Any]) -> str:
         raise InputError(str(path), [problem]) from error
     except TemplateError as error:
         raise InputError(str(path), [Problem("template", str(error), "a valid Jinja2 template")]) from error
+    except Exception as error:
+        # An expression of a template can raise whatever Python can, such as ZeroDivisionError.
+        where = f"line {_template_line(error, path)}"
+        raise InputError(
+            str(path), [Problem(where, f"{type(error).__name__}: {error}", "an expression that has a value")]
+        ) from error
 
 
 def _template_line(error: BaseException, path: Path) -> int:
@@ -84,6 +92,9 @@ def parse_yaml(source: str, text: str) -> Any:
         raise InputError(source, [Problem(where, error.problem or "a syntax error", "valid YAML")]) from error
     except yaml.YAMLError as error:
         raise InputError(source, [Problem("file", str(error).splitlines()[0], "valid YAML")]) from error
+    except (ValueError, AttributeError, RecursionError) as error:
+        # PyYAML lets out what its constructors raise, as for the date 2024-13-45.
+        raise InputError(source, [Problem("file", str(error), "values that can be read")]) from error
     if loader.problems:
         raise InputError(source, loader.problems)
     return data

@@ -135,6 +135,7 @@ def test_network_functions_find_each_other(planned: Plan) -> None:
     for name, address in upfs.items():
         assert configs[name]["upf"]["pfcp"]["server"] == [{"address": address}]
     assert configs["gnb1"]["gnb"]["smf"]["address"] == configs["smf"]["smf"]["sbi"]["server"][0]["address"]
+    assert planned.smf == "smf"
     ue = planned.node("ue1").interface("gnb1")
     assert configs["gnb1"]["gnb"]["ues"][0] == {"name": "ue1", "interface": "ue1", "mac": ue.mac}
 
@@ -177,3 +178,4 @@ def test_without_a_core_users_are_hosts_behind_a_router() -> None:
     assert forwarding.path("ue1", plain.node("app1").address())[:3] == ["ue1", "gnb1", "csr1"]
     assert forwarding.path("app1", plain.node("ue1").address())[-2:] == ["gnb1", "ue1"]
     assert not [process for process in plain.processes if process.name in ("smf", "gnb1", "upf-edge")]
+    assert plain.smf is None

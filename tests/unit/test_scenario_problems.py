@@ -140,6 +140,32 @@ CASES: list[tuple[str, Change, list[str]]] = [
         ['flows.portal-backbone.links[1]: got "pe1-guangzhou" a second time'],
     ),
     ("a counter on no link", setting("flows.portal-backbone.links", []), ["flows.portal-backbone.links: got []"]),
+    (
+        "a counter for a user without a session",
+        lambda data: (data["core"]["sessions"].pop(0), data.update(timeline=[], expect=[])),
+        ['flows.portal-backbone.ue: got "ue1"; want a UE with a session in core.sessions'],
+    ),
+    (
+        "a counter with the name of a probe",
+        lambda data: data["flows"].update({"ue1-portal": data["flows"]["portal-backbone"]}),
+        ["flows.ue1-portal: got the name of a probe; want a name of its own"],
+    ),
+    (
+        "two captures of one interface",
+        lambda data: data["captures"].append(data["captures"][0]),
+        ['captures[5]: got "gnb1-csr1" at gnb1 a second time; want each interface once'],
+    ),
+    (
+        "a pool that is too small",
+        setting("core.dnns.internet.pool", "10.45.0.0/30"),
+        ['core.dnns.internet.pool: got "10.45.0.0/30", for 1 UEs; want a pool for 2 of them'],
+    ),
+    (
+        "a service address that nobody can have",
+        setting("services.portal.address", "255.255.255.255"),
+        ['services.portal.address: got "255.255.255.255"; want a unicast address'],
+    ),
+    ("no step", setting("timeline.0", None), ["timeline[0]: got None; want a step with one of the keys measure"]),
     ("missing key", lambda data: data["services"]["portal"].pop("address"), ["services.portal.address: got nothing"]),
     (
         "wrong type",
