@@ -14,7 +14,7 @@ from testbed.errors import BearerlabError
 
 
 def run(prog: str, serve: Callable[[Path], Coroutine[None, None, None]]) -> int:
-    """The exit code of `serve(config file)`, which ends when `stop_event()` is set; what is fatal becomes one message."""
+    """The exit code of `serve(config file)`, which ends by `stop_event()`; what is fatal becomes one message."""
     parser = argparse.ArgumentParser(prog=prog)
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="YAML configuration file")
     arguments = parser.parse_args()

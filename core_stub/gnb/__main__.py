@@ -19,7 +19,7 @@ from core_stub.process import run, stop_event
 from testbed.events import emit
 
 _SMF_TIMEOUT = aiohttp.ClientTimeout(total=20)
-"""Longer than the SMF takes to give a UPF up (T1 times N1)."""
+"""Longer than the SMF takes to give a UPF up: T1 times N1, and again to undo what may have been done."""
 
 
 async def serve(path: Path) -> None:

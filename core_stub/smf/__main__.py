@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -26,8 +27,9 @@ async def serve(path: Path) -> None:
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(aiohttp.ClientSession())
         n4 = PfcpN4(config.pfcp, emit)
-        smf = Smf(config, n4, HttpRan(http), emit)
+        smf = Smf(config, n4, HttpRan(http), emit, now=time.time)
         n4.on_report = smf.on_session_report
+        n4.on_lost = smf.on_upf_lost
         await stack.enter_async_context(http_on_tcp(api.sbi(smf), str(sbi.address), sbi.port))
         await stack.enter_async_context(http_on_socket(api.management(smf, n4), config.management.socket))
         # Last in, first out: what still waits for a UPF at the end is told that it waits in vain.

@@ -21,9 +21,13 @@ log = logging.getLogger(__name__)
 
 
 class PfcpN4:
-    """UPFs by name. `on_report` gets the session reports; set it before `connected` is entered."""
+    """UPFs by name. `on_report` gets the session reports, `on_lost` the UPF whose association has ended, and why.
+
+    Set both before `connected` is entered.
+    """
 
     on_report: Callable[[SessionReportRequest], SessionReportResponse]
+    on_lost: Callable[[str, str], None]
 
     def __init__(self, config: Pfcp, emit: Emit) -> None:
         server = config.server[0]
@@ -81,12 +85,16 @@ class PfcpN4:
             case AssociationUp(peer):
                 self._change(peer, self._down, self._up, "up", "")
             case AssociationDown(peer, reason):
-                self._change(peer, self._up, self._down, "down", reason)
+                self._lose(peer, reason)
             case PeerRestarted(peer):
-                self._change(peer, self._up, self._down, "down", "the peer has restarted")
+                self._lose(peer, "the peer has restarted")
         if not self._all_reported and all(up.is_set() for up in self._up.values()):
             self._all_reported = True
             self._emit("all_associated")
+
+    def _lose(self, peer: Address, reason: str) -> None:
+        self._change(peer, self._up, self._down, "down", reason)
+        self.on_lost(self._names[peer], reason)
 
     def _change(
         self, peer: Address, leave: dict[str, asyncio.Event], enter: dict[str, asyncio.Event], state: str, reason: str

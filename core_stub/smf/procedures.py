@@ -32,8 +32,8 @@ async def establish(ports: Ports, context: SmContext, psa: str, cp: CpEnd) -> Pd
     """PDU session establishment, §4.3.2.2.1, as far as the answer to the gNB (steps 10 to 12)."""
     async with running(ports, "establishment", context) as run:
         # Steps 10a and 10b: N4 session establishment; the PSA chooses the CN Tunnel Info.
-        n4, f_teids = await run.step("establish_psa", _establish(ports.n4, psa, cp, rules.establish_psa(context, cp)))
-        run.on_failure(lambda: _delete(ports.n4, n4))
+        request = rules.establish_psa(context, cp)
+        n4, f_teids = await _establish_step(run, "establish_psa", ports.n4, psa, request)
         uplink = Uplink(rules.FIRST_UPLINK_PDR, _chosen(psa, f_teids, rules.FIRST_UPLINK_PDR))
     return PduSession(context, n4, uplink, last_pdr_id=uplink.pdr_id)
 
@@ -52,6 +52,7 @@ async def release(ports: Ports, session: PduSession) -> PduSession:
     """PDU session release, §4.3.4.2; it can be repeated if it fails."""
     async with running(ports, "release", session.context, session) as run:
         # Steps 2a and 2b: N4 session release, at every UPF of the session.
+        session = await _delete_leftovers(run, ports.n4, session)
         if session.ulcl:
             await run.step("delete_ulcl", _delete(ports.n4, session.ulcl.n4))
         await run.step("delete_psa", _delete(ports.n4, session.psa))
@@ -74,14 +75,14 @@ async def insert_ulcl(
     n4, psa = ports.n4, session.psa
     session = _with_next_pdr(session)
     async with running(ports, "ulcl_insertion", session.context, session) as run:
+        session = await _delete_leftovers(run, n4, session)
         # Step 3 hands the PSA's CN Tunnel Info to the UL CL, so the PSA has to choose it first.
         uplink = await _open_uplink(run, n4, session, rules.N9, "open_n9_uplink")
         # Steps 2 and 3 in one, as additional PSA and UL CL are the same UPF.
         request = rules.establish_ulcl(
             session.context, insertion.cp, flow_descriptions=insertion.flow_descriptions, gnb=gnb, psa=uplink.f_teid
         )
-        edge, f_teids = await run.step("establish_ulcl", _establish(n4, insertion.upf, insertion.cp, request))
-        run.on_failure(lambda: _delete(n4, edge))
+        edge, f_teids = await _establish_step(run, "establish_ulcl", n4, insertion.upf, request)
         ulcl = UlCl(
             edge,
             n3=_chosen(edge.upf, f_teids, rules.ULCL_DEFAULT_PDR),
@@ -127,15 +128,41 @@ async def remove_ulcl(ports: Ports, session: PduSession, ulcl: UlCl, gnb: FTeid,
         )
         await run.step("guard", ports.sleep(guard_s))
         removed = replace(session, uplink=uplink, ulcl=None, state=State.ACTIVE)
-        run.commit(removed)
+        run.commit(replace(removed, leftovers=(*removed.leftovers, ulcl.n4)))
         # The UL CL and the additional PSA, one UPF here, are released.
         await run.step("delete_ulcl", _delete(n4, ulcl.n4))
+        run.commit(removed)
         await run.step("close_n9_uplink", _modify(n4, psa, rules.close_uplink(session, session.uplink.pdr_id)))
     return removed
 
 
 def _with_next_pdr(session: PduSession) -> PduSession:
     return replace(session, last_pdr_id=session.last_pdr_id + 1)
+
+
+async def _delete_leftovers(run: Run, n4: N4, session: PduSession) -> PduSession:
+    """Try again to delete what earlier procedures left over, before it is in the way."""
+    for leftover in session.leftovers:
+        await run.step("delete_leftover", _delete(n4, leftover))
+    session = replace(session, leftovers=())
+    run.session = session
+    return session
+
+
+async def _establish_step(
+    run: Run, name: str, n4: N4, upf: str, request: SessionEstablishmentRequest
+) -> tuple[N4Session, tuple[CreatedPdr, ...]]:
+    """Establish, and undo it if this or a later step fails."""
+
+    async def disown() -> None:
+        # Without an answer there is no SEID to delete by. Asked again with the same F-SEID, which names one session
+        # only (TS 29.244 §5.6.2), the UPF replaces what it may have and tells.
+        established, _ = await _establish(n4, upf, request)
+        await _delete(n4, established)
+
+    n4_session, f_teids = await run.step(name, _establish(n4, upf, request), disown)
+    run.replace_undo(lambda: _delete(n4, n4_session))
+    return n4_session, f_teids
 
 
 async def _open_uplink(run: Run, n4: N4, session: PduSession, interface_type: InterfaceType, name: str) -> Uplink:
@@ -149,12 +176,12 @@ async def _open_uplink(run: Run, n4: N4, session: PduSession, interface_type: In
 
 
 async def _establish(
-    n4: N4, upf: str, cp: CpEnd, message: SessionEstablishmentRequest
+    n4: N4, upf: str, message: SessionEstablishmentRequest
 ) -> tuple[N4Session, tuple[CreatedPdr, ...]]:
     response = await _ask(n4, upf, message, SessionEstablishmentResponse)
     if response.up_f_seid is None:
         raise RemoteProtocolError(Cause.CONDITIONAL_IE_MISSING, f"{upf} accepted a session without UP F-SEID")
-    return N4Session(upf, cp.seid, response.up_f_seid.seid), response.created_pdrs
+    return N4Session(upf, message.cp_f_seid.seid, response.up_f_seid.seid), response.created_pdrs
 
 
 async def _modify(n4: N4, session: N4Session, message: SessionModificationRequest) -> SessionModificationResponse:

@@ -60,12 +60,16 @@ class RanRejectedError(RanError):
     """A gNB refused or could not be reached, and so changed nothing."""
 
 
-_FAILURES = (UpfRejectedError, NotAssociatedError, PfcpTimeoutError, RemoteProtocolError, RanError)
+FAILURES = (UpfRejectedError, NotAssociatedError, PfcpTimeoutError, RemoteProtocolError, RanError)
+"""What a step may fail with."""
 _NOTHING_DONE = (UpfRejectedError, NotAssociatedError, RanRejectedError)
 
 
 class ProcedureError(Exception):
-    """A step failed. `session` is the session as it is now: as before, or, if `committed`, as it was to become."""
+    """A step failed. `session` is the session as it is now: as before, or, if `committed`, as it was to become.
+
+    `trouble` is what could not be undone.
+    """
 
     def __init__(self, run: Run, failure: Exception) -> None:
         self.procedure = run.procedure
@@ -73,6 +77,7 @@ class ProcedureError(Exception):
         self.failure = failure
         self.session = run.session
         self.committed = run.committed
+        self.trouble = tuple(run.trouble)
         then = "the new path stays and this is left over" if run.committed else "rolled back"
         trouble = "".join(f"; rolling back: {problem}" for problem in run.trouble)
         super().__init__(
@@ -119,7 +124,7 @@ class Run:
         self.current = name
         try:
             result = await action
-        except _FAILURES as failure:
+        except FAILURES as failure:
             if undo and not isinstance(failure, _NOTHING_DONE):
                 self._undos.append(undo)
             raise
@@ -128,9 +133,9 @@ class Run:
         self._ports.report(Step(self.procedure, self._context, name, self._ports.now()))
         return result
 
-    def on_failure(self, undo: Undo) -> None:
-        """Do `undo` if a later step fails; for steps that can only be undone with what they gave."""
-        self._undos.append(undo)
+    def replace_undo(self, undo: Undo) -> None:
+        """Do `undo` for the last step, which can be undone better with what it gave."""
+        self._undos[-1] = undo
 
     def commit(self, session: PduSession) -> None:
         """From here on the session is `session`, whatever fails."""
@@ -143,7 +148,7 @@ class Run:
         while self._undos:
             try:
                 await self._undos.pop()()
-            except _FAILURES as failure:
+            except FAILURES as failure:
                 log.warning("%s: rolling back: %s", self.procedure, failure)
                 self.trouble.append(failure)
 
@@ -156,6 +161,6 @@ async def running(
     run = Run(ports, procedure, context, session)
     try:
         yield run
-    except _FAILURES as failure:
+    except FAILURES as failure:
         await run.roll_back()
         raise ProcedureError(run, failure) from failure

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
+from ipaddress import IPv4Address
 from itertools import count
 from typing import Protocol
 
@@ -21,11 +21,11 @@ from core_stub.smf.run import N4, Ports, ProcedureError, Ran, Step
 from core_stub.smf.session import (
     TRANSITIONS,
     CpEnd,
-    N4Session,
     Operation,
     PduSession,
     SessionRequest,
     SmContext,
+    State,
 )
 
 
@@ -47,28 +47,42 @@ class RefusedError(Exception):
 
 @dataclass
 class _Entry:
+    """A session. `edges` are our ends of N4 with the UPFs that ever were its UL CL: always the same, so that a session
+    which could not be cleared away there is replaced by the next; `doubtful` are UPFs where there may be one.
+    """
+
     session: PduSession
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    edges: dict[str, CpEnd] = field(default_factory=dict)
+    doubtful: set[str] = field(default_factory=set)
+    is_lost: bool = False
+
+    def become(self, session: PduSession) -> None:
+        """What a procedure made of the session; one that was lost meanwhile stays lost."""
+        is_lost = self.is_lost and session.state is not State.RELEASED
+        self.session = replace(session, state=State.LOST) if is_lost else session
 
 
 class Smf:
     """Sessions by reference; every public coroutine raises RefusedError or ProcedureError."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the times by name
         self,
         config: SmfConfig,
         n4: N4,
         ran: Ran,
         emit: Emit,
         *,
+        now: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._config = config
         self._address = config.pfcp.server[0].address
         self._pools = {pool.dnn: AddressPool(pool.subnet, pool.gateway) for pool in config.session}
         self._emit = emit
-        self._ports = Ports(n4, ran, self._report, time.time, sleep)
+        self._ports = Ports(n4, ran, self._report, now, sleep)
         self._entries: dict[str, _Entry] = {}
+        self._quarantine: dict[tuple[AddressPool, IPv4Address], set[str]] = {}
         self._being_created: set[tuple[str, int]] = set()
         self._refs = count(1)
         self._seids = count(1)
@@ -91,7 +105,7 @@ class Smf:
             try:
                 session = await procedures.establish(self._ports, context, psa.label, self._cp_end())
             except ProcedureError as error:
-                self._pools[pool.dnn].release(ue_ipv4)
+                self._give_back(context, {psa.label} if error.trouble else set())
                 self._report_failure(error, context)
                 raise
             self._entries[context.ref] = _Entry(session)
@@ -101,17 +115,16 @@ class Smf:
     async def activate(self, ref: str, gnb: FTeid) -> PduSession:
         """Take the gNB's F-TEID (the first one, or another after a path switch)."""
         async with self._exclusively(ref, Operation.ACTIVATE) as entry:
-            entry.session = await procedures.activate(self._ports, entry.session, gnb)
+            entry.become(await procedures.activate(self._ports, entry.session, gnb))
         self._report_session("session_activated", entry.session)
         return entry.session
 
     async def release(self, ref: str) -> None:
         """Release the session and its address."""
         async with self._exclusively(ref, Operation.RELEASE) as entry:
-            entry.session = await procedures.release(self._ports, entry.session)
+            entry.become(await procedures.release(self._ports, entry.session))
             del self._entries[ref]
-            context = entry.session.context
-            self._pools[context.request.dnn].release(context.ue_ipv4)
+            self._give_back(entry.session.context, entry.doubtful)
         self._report_session("session_released", entry.session)
 
     async def insert_ulcl(self, supi: str, upf: str, flow_descriptions: tuple[str, ...]) -> list[Step]:
@@ -125,8 +138,15 @@ class Smf:
             # The table lets in active sessions only, and those have an F-TEID at the gNB.
             assert session.gnb_f_teid is not None
             ports, steps = self._collecting()
-            insertion = Insertion(edge.label, self._cp_end(), flow_descriptions)
-            entry.session = await procedures.insert_ulcl(ports, session, session.gnb_f_teid, insertion, self._guard_s)
+            cp = entry.edges.setdefault(edge.label, self._cp_end())
+            insertion = Insertion(edge.label, cp, flow_descriptions)
+            try:
+                entry.become(await procedures.insert_ulcl(ports, session, session.gnb_f_teid, insertion, self._guard_s))
+            except ProcedureError as error:
+                if error.trouble:
+                    entry.doubtful.add(edge.label)
+                raise
+            entry.doubtful.discard(edge.label)
         self._report_session("ulcl_inserted", entry.session)
         return steps
 
@@ -137,21 +157,34 @@ class Smf:
             assert session.gnb_f_teid is not None
             assert session.ulcl is not None
             ports, steps = self._collecting()
-            entry.session = await procedures.remove_ulcl(
-                ports, session, session.ulcl, session.gnb_f_teid, self._guard_s
-            )
+            removal = procedures.remove_ulcl(ports, session, session.ulcl, session.gnb_f_teid, self._guard_s)
+            entry.become(await removal)
         self._report_session("ulcl_removed", entry.session)
         return session.ulcl.n4.upf, steps
 
     def on_session_report(self, request: SessionReportRequest) -> SessionReportResponse:
         """N4 session report (TS 23.502 §4.4.2.2): taken note of, and acknowledged if the session is known."""
         for session in self.sessions:
-            for n4 in _n4_sessions(session):
+            for n4 in session.n4_sessions:
                 if n4.cp_seid == request.seid:
                     kinds = [kind.name for kind in request.report_type]
                     self._emit("session_report", **_name(session.context), upf=n4.upf, report=kinds)
                     return SessionReportResponse(n4.up_seid, Cause.REQUEST_ACCEPTED)
         return SessionReportResponse(0, Cause.SESSION_CONTEXT_NOT_FOUND)
+
+    def on_upf_lost(self, upf: str, reason: str) -> None:
+        """The association with `upf` has ended, and with it the sessions there (TS 29.244 §6.2.8)."""
+        for entry in self._entries.values():
+            entry.doubtful.discard(upf)
+            if not entry.is_lost and upf in (n4.upf for n4 in entry.session.n4_sessions):
+                entry.is_lost = True
+                entry.become(entry.session)
+                self._emit("session_lost", **_name(entry.session.context), upf=upf, reason=reason)
+        for (pool, address), upfs in list(self._quarantine.items()):
+            upfs.discard(upf)
+            if not upfs:
+                del self._quarantine[pool, address]
+                pool.release(address)
 
     # -- who may do what ----------------------------------------------------------------------------------------------
 
@@ -207,7 +240,7 @@ class Smf:
             try:
                 yield entry
             except ProcedureError as error:
-                entry.session = error.session or session
+                entry.become(error.session or session)
                 self._report_failure(error, session.context)
                 raise
 
@@ -215,6 +248,14 @@ class Smf:
         if ref not in self._entries:
             raise RefusedError(HTTPStatus.NOT_FOUND, "CONTEXT_NOT_FOUND", f"no SM context {ref}")
         return self._entries[ref]
+
+    def _give_back(self, context: SmContext, doubtful: set[str]) -> None:
+        """Return the UE's address; not before the UPFs are lost that may have a session with it, and refuse another."""
+        pool = self._pools[context.request.dnn]
+        if doubtful:
+            self._quarantine[pool, context.ue_ipv4] = doubtful
+        else:
+            pool.release(context.ue_ipv4)
 
     # -- what procedures get ------------------------------------------------------------------------------------------
 
@@ -253,7 +294,3 @@ def _slice(sst: int, sd: int | None) -> str:
 
 def _name(context: SmContext) -> dict[str, object]:
     return {"ue": context.request.supi, "ref": context.ref}
-
-
-def _n4_sessions(session: PduSession) -> tuple[N4Session, ...]:
-    return (session.psa, session.ulcl.n4) if session.ulcl else (session.psa,)

@@ -3,6 +3,7 @@
 INACTIVE        established at the PSA; downlink is buffered until the gNB's F-TEID is known
 ACTIVE          gNB -N3- PSA
 LOCAL_BREAKOUT  gNB -N3- UL CL at the edge -N9- PSA, with a local N6 at the edge
+LOST            a UPF has forgotten its part: its association has ended; all that is left to do is to release it
 RELEASED        gone from every UPF
 """
 
@@ -23,6 +24,7 @@ class State(Enum):
     INACTIVE = "inactive"
     ACTIVE = "active"
     LOCAL_BREAKOUT = "local-breakout"
+    LOST = "lost"
     RELEASED = "released"
 
 
@@ -45,6 +47,7 @@ TRANSITIONS: Mapping[tuple[State, Operation], State] = MappingProxyType(
         (State.LOCAL_BREAKOUT, Operation.ACTIVATE): State.LOCAL_BREAKOUT,
         (State.LOCAL_BREAKOUT, Operation.REMOVE_ULCL): State.ACTIVE,
         (State.LOCAL_BREAKOUT, Operation.RELEASE): State.RELEASED,
+        (State.LOST, Operation.RELEASE): State.RELEASED,
     }
 )
 
@@ -110,7 +113,7 @@ class PduSession:
     """A PDU session; `gnb_f_teid` is None until the gNB told it.
 
     `last_pdr_id` is the highest PDR ID ever used at the PSA: numbers are not used twice, so that a PDR which could not
-    be removed is in nobody's way.
+    be removed is in nobody's way. `leftovers` are PFCP sessions that should have been deleted and could not be.
     """
 
     context: SmContext
@@ -120,6 +123,12 @@ class PduSession:
     state: State = State.INACTIVE
     gnb_f_teid: FTeid | None = None
     ulcl: UlCl | None = None
+    leftovers: tuple[N4Session, ...] = ()
+
+    @property
+    def n4_sessions(self) -> tuple[N4Session, ...]:
+        """The PFCP sessions that carry this session's packets."""
+        return (self.psa, self.ulcl.n4) if self.ulcl else (self.psa,)
 
     @property
     def n3(self) -> FTeid:

@@ -1,6 +1,7 @@
 """The UPF's session control (TS 29.244 §6.3): requests in, responses out, rules to the user plane; no I/O, no clock.
 
-A request makes a new `Session` value and its rules, or is rejected; only then is anything stored. Rejections are made
+A request makes a new `Session` value and its rules, or is rejected; only then is anything stored. But an establishment
+with the CP F-SEID of a session ends that session first: its answer was lost, or its deletion. Rejections are made
 here and not raised, since their header carries the CP function's SEID (§7.2.2.4.2), which only we know.
 """
 
@@ -109,6 +110,7 @@ class UpfControl:
         cp_seid = request.cp_f_seid.seid
         try:
             _check_mandatory(request)
+            self._forget_namesake(peer, request.cp_f_seid)
             # A CP function that restores sessions names the UP SEID of before (§7.2.2.4.2, TS 23.527 §4.3).
             restored = request.seid and request.seid not in self._entries
             up_seid = request.seid if restored else self._unused(self._entries)
@@ -126,6 +128,12 @@ class UpfControl:
             up_f_seid=FSeid(up_seid, ipv4=self._n4_address),
             created_pdrs=session.created_pdrs(),
         )
+
+    def _forget_namesake(self, peer: Peer, cp_f_seid: FSeid) -> None:
+        """An F-SEID names one session (§5.6.2): a CP function that gives it to another has no use for the first."""
+        for entry in list(self._entries.values()):
+            if entry.peer[0] == peer[0] and entry.session.cp_f_seid == cp_f_seid:
+                self._drop(entry)
 
     def _modify(self, request: SessionModificationRequest) -> SessionModificationResponse:
         entry = self._entries.get(request.seid)

@@ -87,6 +87,7 @@ class FakeSession:
 
     pdrs: dict[int, CreatePdr] = field(default_factory=dict)
     fars: dict[int, CreateFar] = field(default_factory=dict)
+    cp_seid: int = 0
     f_teids: dict[int, FTeid] = field(default_factory=dict)
 
 
@@ -189,8 +190,10 @@ class World:
         sessions = self.upfs[upf]
         match message:
             case SessionEstablishmentRequest():
-                up_seid = next(self._numbers)
-                sessions[up_seid] = FakeSession(fars={far.far_id: far for far in message.create_fars})
+                up_seid, cp_seid = next(self._numbers), message.cp_f_seid.seid
+                for old in [old for old, session in sessions.items() if session.cp_seid == cp_seid]:
+                    del sessions[old]
+                sessions[up_seid] = FakeSession(fars={far.far_id: far for far in message.create_fars}, cp_seid=cp_seid)
                 return SessionEstablishmentResponse(
                     message.cp_f_seid.seid,
                     NodeId(ADDRESSES[upf]),

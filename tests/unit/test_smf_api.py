@@ -74,7 +74,7 @@ def run(tmp_path: Path) -> Run:
             events.append({"event": event, **fields})
 
         config = smf_config(tmp_path)
-        smf = Smf(config, world, world, emit, sleep=world.sleep)
+        smf = Smf(config, world, world, emit, now=lambda: 1000.0, sleep=world.sleep)
         n4 = PfcpN4(config.pfcp, emit)
         async with (
             TestClient(TestServer(api.sbi(smf))) as sbi,
@@ -182,6 +182,104 @@ def test_no_sessions_before_the_psa_is_associated(run: Run) -> None:
         rig.world.associated.add("upf-cloud")
         status, context = await rig.post(SM_CONTEXTS, body())
         assert (status, context["ueIpv4Address"]) == (201, "10.45.0.2")
+
+    run(scenario)
+
+
+def never_answer_again(world: World) -> None:
+    """From here on UPFs do what they are told, and nobody hears of it."""
+
+    def next_too() -> None:
+        world.fault = (len(world.calls), "answer lost")
+
+    next_too()
+    world.after_each = next_too
+
+
+def answer_again(world: World) -> None:
+    world.after_each, world.fault = (lambda: None), None
+
+
+def test_an_address_that_a_silent_upf_may_have_is_not_given_out_again_before_that_upf_is_lost(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        never_answer_again(rig.world)
+        status, problem = await rig.post(SM_CONTEXTS, body())
+        assert (status, problem["cause"]) == (504, "UPF_NOT_RESPONDING")
+        assert len(rig.world.upfs["upf-cloud"]) == 1
+        answer_again(rig.world)
+        assert (await rig.post(SM_CONTEXTS, body()))[1]["ueIpv4Address"] == "10.45.0.3"
+        rig.smf.on_upf_lost("upf-edge", "released")
+        assert (await rig.post(SM_CONTEXTS, body(supi="ue2")))[1]["ueIpv4Address"] == "10.45.0.4"
+        rig.smf.on_upf_lost("upf-cloud", "released")
+        assert (await rig.post(SM_CONTEXTS, body(supi="ue3")))[1]["ueIpv4Address"] == "10.45.0.2"
+
+    run(scenario)
+
+
+def test_an_address_of_a_upf_that_answers_late_is_free(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        rig.world.fault = (0, "answer lost")
+        assert (await rig.post(SM_CONTEXTS, body()))[0] == 504
+        assert rig.world.upfs["upf-cloud"] == {}
+        assert (await rig.post(SM_CONTEXTS, body()))[1]["ueIpv4Address"] == "10.45.0.2"
+
+    run(scenario)
+
+
+def test_a_ulcl_that_a_silent_upf_may_have_is_replaced_by_the_next(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        await rig.active()
+        # The PSA opens its uplink; the edge's answer and all later ones are lost.
+        rig.world.after_each = lambda: never_answer_again(rig.world)
+        assert (await rig.post("/ulcl", INSERT))[0] == 504
+        assert len(rig.world.upfs["upf-edge"]) == 1
+        answer_again(rig.world)
+        assert (await rig.post("/ulcl", INSERT))[0] == 200
+        assert len(rig.world.upfs["upf-edge"]) == 1
+
+    run(scenario)
+
+
+def test_a_session_whose_ulcl_may_be_left_over_keeps_its_address(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        await rig.active()
+        rig.world.after_each = lambda: never_answer_again(rig.world)
+        assert (await rig.post("/ulcl", INSERT))[0] == 504
+        answer_again(rig.world)
+        assert (await rig.post(f"{SM_CONTEXTS}/1/release", {}))[0] == 204
+        assert (await rig.post(SM_CONTEXTS, body()))[1]["ueIpv4Address"] == "10.45.0.3"
+        rig.smf.on_upf_lost("upf-edge", "released")
+        assert (await rig.post(SM_CONTEXTS, body(supi="ue2")))[1]["ueIpv4Address"] == "10.45.0.2"
+
+    run(scenario)
+
+
+def test_sessions_of_a_upf_that_is_lost_are_lost(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        await rig.active()
+        await rig.active(supi="ue2")
+        assert (await rig.post("/ulcl", INSERT))[0] == 200
+        for _ in range(2):
+            rig.smf.on_upf_lost("upf-edge", "the peer has restarted")
+        lost = [event for event in rig.events if event["event"] == "session_lost"]
+        assert lost == [
+            {"event": "session_lost", "ue": "ue1", "ref": "1", "upf": "upf-edge", "reason": "the peer has restarted"}
+        ]
+        assert [session.state for session in rig.smf.sessions] == [State.LOST, State.ACTIVE]
+        async with rig.management.delete("/ulcl/ue1") as response:
+            assert (await response.json())["detail"] == "cannot remove the UL CL: session 1 is lost"
+        assert (await rig.post(f"{SM_CONTEXTS}/1/release", {}))[0] == 204
+        assert (await rig.post(SM_CONTEXTS, body()))[0] == 201
+
+    run(scenario)
+
+
+def test_a_session_lost_during_a_procedure_stays_lost(run: Run) -> None:
+    async def scenario(rig: Rig) -> None:
+        await rig.active()
+        rig.world.after_each = lambda: rig.smf.on_upf_lost("upf-cloud", "no heartbeat")
+        assert (await rig.post("/ulcl", INSERT))[0] == 200
+        assert [session.state for session in rig.smf.sessions] == [State.LOST]
 
     run(scenario)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -24,9 +22,9 @@ from core_stub.pfcp.udp import PfcpNode
 from core_stub.smf.config import Pfcp, PfcpClient, PfcpServer, UpfClient
 from core_stub.smf.n4 import PfcpN4
 from core_stub.smf.run import NotAssociatedError
+from tests.support.polling import eventually_async
 
 SMF = IPv4Address("127.0.0.2")
-WITHIN_S = 10.0
 
 
 def upf() -> PfcpNode:
@@ -49,27 +47,22 @@ def smf(peer: Address, events: list[dict[str, Any]]) -> PfcpN4:
     return PfcpN4(Pfcp(server=(PfcpServer(address=SMF, port=peer[1]),), client=client), emit)
 
 
-async def eventually(condition: Callable[[], bool], events: list[dict[str, Any]]) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while not condition():
-        assert time.monotonic() < deadline, events
-        await asyncio.sleep(0.001)
-
-
 def test_an_association_is_made_and_made_again() -> None:
     events: list[dict[str, Any]] = []
+    lost: list[tuple[str, str]] = []
 
     async def scenario() -> None:
         async with upf() as peer:
             n4 = smf(peer.local_address, events)
+            n4.on_lost = lambda name, reason: lost.append((name, reason))
             deletion = SessionDeletionRequest(1)
             with pytest.raises(NotAssociatedError, match="upf is not associated"):
                 await n4.request("upf", deletion)
             async with n4.connected():
-                await eventually(lambda: n4.associations["upf"][1], events)
+                await eventually_async(lambda: n4.associations["upf"][1])
                 assert await n4.request("upf", deletion) == SessionDeletionResponse(1, Cause.REQUEST_ACCEPTED)
                 await peer.release((str(SMF), peer.local_address[1]))
-                await eventually(lambda: len(events) == 4, events)
+                await eventually_async(lambda: events, lambda seen: len(seen) == 4)
                 assert await n4.request("upf", deletion) == SessionDeletionResponse(1, Cause.REQUEST_ACCEPTED)
 
     asyncio.run(scenario())
@@ -80,6 +73,7 @@ def test_an_association_is_made_and_made_again() -> None:
         ("association", "upf", "down"),
         ("association", "upf", "up"),
     ]
+    assert lost == [("upf", events[2]["reason"])]
 
 
 def test_a_session_report_reaches_the_smf() -> None:
@@ -90,7 +84,7 @@ def test_a_session_report_reaches_the_smf() -> None:
             n4 = smf(peer.local_address, events)
             n4.on_report = lambda report: SessionReportResponse(report.seid + 1, Cause.REQUEST_ACCEPTED)
             async with n4.connected():
-                await eventually(lambda: n4.associations["upf"][1], events)
+                await eventually_async(lambda: n4.associations["upf"][1])
                 there = (str(SMF), peer.local_address[1])
                 answer = await peer.request(there, SessionReportRequest(7, ReportType.DLDR))
                 assert answer == SessionReportResponse(8, Cause.REQUEST_ACCEPTED)

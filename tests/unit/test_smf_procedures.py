@@ -175,7 +175,7 @@ def test_a_release_whose_answer_was_lost_can_be_repeated(bench: Bench) -> None:
     assert asyncio.run(procedures.release(bench.ports, session)).state is State.RELEASED
 
 
-@pytest.mark.parametrize("fault", ["rejected", "request lost"])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_failed_establishment_leaves_nothing(bench: Bench, fault: str) -> None:
     bench.world.fault = (0, fault)
     with pytest.raises(ProcedureError, match="step establish_psa"):
@@ -298,9 +298,6 @@ def test_a_failed_insertion_goes_back(bench: Bench, call: int, step: str, fault:
     with pytest.raises(ProcedureError, match=f"ulcl_insertion: step {step}: .*; rolled back") as caught:
         bench.insert(session)
     assert not caught.value.committed
-    if (step, fault) == ("establish_ulcl", "answer lost"):
-        # Without the answer there is no SEID to delete it by; it carries nothing.
-        bench.world.upfs["upf-edge"].clear()
     assert bench.world.snapshot() == before
     # The session is as good as before: the next attempt succeeds.
     bench.world.fault = None
@@ -442,6 +439,34 @@ def test_a_ulcl_that_cannot_be_cleared_away_does_not_come_back(bench: Bench, cal
     assert caught.value.session is not None
     assert caught.value.session.state is State.ACTIVE
     assert bench.world.uplink_path() == ["upf-cloud"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_ulcl_left_over_is_deleted_before_the_next_is_inserted(bench: Bench, fault: str) -> None:
+    session = bench.broken_out()
+    bench.world.fault = (3, fault)
+    with pytest.raises(ProcedureError, match="step delete_ulcl") as caught:
+        bench.remove(session)
+    bench.world.fault = None
+    bench.forget()
+    left = caught.value.session
+    assert left is not None
+    assert [n4.upf for n4 in left.leftovers] == ["upf-edge"]
+    inserted = bench.insert(left)
+    assert bench.steps[0].step == "delete_leftover"
+    assert isinstance(bench.world.calls[0][1], SessionDeletionRequest)
+    assert (inserted.leftovers, len(bench.world.upfs["upf-edge"])) == ((), 1)
+
+
+def test_a_ulcl_left_over_is_deleted_with_the_session(bench: Bench) -> None:
+    session = bench.broken_out()
+    bench.world.fault = (3, "request lost")
+    with pytest.raises(ProcedureError) as caught:
+        bench.remove(session)
+    bench.world.fault = None
+    assert caught.value.session is not None
+    asyncio.run(procedures.release(bench.ports, caught.value.session))
+    assert bench.world.upfs == {"upf-cloud": {}, "upf-edge": {}}
 
 
 def test_insertion_and_removal_can_be_repeated(bench: Bench) -> None:

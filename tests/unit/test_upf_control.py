@@ -398,6 +398,22 @@ def test_addresses_and_teids_belong_to_one_session(upf: Upf) -> None:
     assert len(list(upf.control.sessions)) == 1
 
 
+def test_an_establishment_with_the_f_seid_of_a_session_replaces_it(upf: Upf) -> None:
+    first, _ = upf.accepted(downlink(1, 1), to_n6(1))
+    second, _ = upf.accepted(downlink(1, 1), to_n6(1))
+    assert first != second
+    assert [session.up_seid for session in upf.control.sessions] == [second]
+    assert upf.user_plane.applied[first].rules == ()
+    assert [event.kind for event in upf.events] == ["session_established", "session_deleted", "session_established"]
+
+
+def test_the_same_seid_of_another_peer_is_another_session(upf: Upf) -> None:
+    upf.accepted(downlink(1, 1), to_n6(1))
+    request = establishment(downlink(1, 1, ue=IPv4Address("10.45.0.3")), to_n6(1))
+    upf.control.handle(("192.0.2.8", 8805), request)
+    assert len(list(upf.control.sessions)) == 2
+
+
 def test_deletion_frees_everything_and_reports_usage(upf: Upf) -> None:
     request = like_open5gs()
     response = upf.establish(request)
