@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, count, pairwise
 from typing import Any
 
 import networkx as nx
@@ -17,25 +19,27 @@ class UnknownMapError(ValueError):
 
 @dataclass(frozen=True)
 class City:
-    """A node of a map; `position` in degrees east and north."""
+    """A node of a map and what the map calls it; `position` in degrees east and north."""
 
     name: str
     position: tuple[float, float]
 
 
 def read_map(name: str) -> nx.Graph[str]:
-    """The map called `name`, such as `topozoo/Chinanet`: nodes by city with `city`, edges with `km`."""
+    """The map called `name`, such as `topozoo/Chinanet`: nodes by city with `city`, edges with `km`.
+
+    A city without a name goes by its id; of cities with the same name the second is `London 2`, and so on.
+    """
     try:
         data: dict[str, Any] = topohub.get(name)
     except (KeyError, FileNotFoundError, OSError, ValueError) as error:
         raise UnknownMapError('a map of topohub, such as "topozoo/Chinanet"') from error
-    names = {node["id"]: node.get("name") or str(node["id"]) for node in data["nodes"]}
+    cities = {node["id"]: City(node.get("name") or str(node["id"]), tuple(node["pos"][:2])) for node in data["nodes"]}
+    keys = dict(zip(cities, _unique((city.name for city in cities.values()), " "), strict=True))
     result: nx.Graph[str] = nx.Graph()
-    for node in data["nodes"]:
-        city = City(names[node["id"]], (node["pos"][0], node["pos"][1]))
-        result.add_node(city.name, city=city)
+    result.add_nodes_from((keys[number], {"city": city}) for number, city in cities.items())
     for edge in data["edges"]:
-        result.add_edge(names[edge["source"]], names[edge["target"]], km=float(edge["dist"]))
+        result.add_edge(keys[edge["source"]], keys[edge["target"]], km=float(edge["dist"]))
     return result
 
 
@@ -65,6 +69,23 @@ def length_km(whole: nx.Graph[str], path: tuple[str, ...]) -> float:
     return float(sum(whole.edges[a, b]["km"] for a, b in pairwise(path)))
 
 
-def node_name(city: str) -> str:
-    """A city's name as a node's: lower case, letters and digits, at most 12 characters."""
-    return re.sub(r"[^a-z0-9]+", "-", city.lower()).strip("-")[:12]
+def node_names(cities: Collection[str], taken: Iterable[str]) -> dict[str, str]:
+    """City → its node's name: lower case, letters, digits and hyphens, a number where others or `taken` have it."""
+    return dict(zip(cities, _unique(map(_node_name, cities), "", taken), strict=True))
+
+
+def _node_name(city: str) -> str:
+    """At most 12 characters, which leaves room for a number."""
+    ascii_only = unicodedata.normalize("NFKD", city).encode("ascii", "ignore").decode()
+    name = re.sub(r"[^a-z0-9]+", "-", ascii_only.lower()).strip("-")[:12].rstrip("-")
+    return name if name[:1].isalpha() else f"p{name}"[:12]
+
+
+def _unique(names: Iterable[str], separator: str, taken: Iterable[str] = ()) -> Iterator[str]:
+    """Every name as it is the first time, and with a number from then on."""
+    used = set(taken)
+    for name in names:
+        numbered = (f"{name}{separator}{number}" for number in count(2))
+        free = next(candidate for candidate in chain([name], numbered) if candidate not in used)
+        used.add(free)
+        yield free

@@ -31,7 +31,8 @@ import networkx as nx
 from pydantic import BaseModel, ConfigDict, Field
 
 from testbed.graph import Graph, Link, Node, Role, Tier
-from topologies.backbone import City, UnknownMapError, disjoint_paths, node_name, read_map
+from testbed.plan.addressing import RESERVED_NAMES
+from topologies.backbone import City, UnknownMapError, disjoint_paths, node_names, read_map
 
 RING = ("m1", "m2", "m3", "m4")
 ACCESS_KM, BACKHAUL_KM, METRO_KM = 2.0, 30.0, 20.0
@@ -122,8 +123,11 @@ def _dc_links() -> Iterator[Link]:
             yield Link(f"lan-{site}", member, Tier.DATACENTRE)
 
 
-def _names(params: MetroParams) -> dict[str, str]:
-    return {params.metro_city: "pe1", params.cloud_city: "pe2"}
+def _names(params: MetroParams, whole: nx.Graph[str]) -> dict[str, str]:
+    """City → node, the same in every scope."""
+    edges = {params.metro_city: "pe1", params.cloud_city: "pe2"}
+    others = (node.name for node in (*_access_nodes(params), *_dc_nodes()))
+    return node_names(whole, {*edges.values(), *others, *RESERVED_NAMES}) | edges
 
 
 def _backbone(params: MetroParams, whole: nx.Graph[str]) -> nx.Graph[str]:
@@ -135,18 +139,17 @@ def _backbone(params: MetroParams, whole: nx.Graph[str]) -> nx.Graph[str]:
 
 
 def _backbone_nodes(params: MetroParams, whole: nx.Graph[str]) -> Iterator[Node]:
-    names = _names(params)
+    names = _names(params, whole)
     kept = _backbone(params, whole)
     for name in whole:
         if name in kept:
             city: City = whole.nodes[name]["city"]
-            yield Node(names.get(name, node_name(name)), Role.ROUTER, "backbone", city.position, city.name)
+            yield Node(names[name], Role.ROUTER, "backbone", city.position, city.name)
 
 
 def _backbone_links(params: MetroParams, whole: nx.Graph[str]) -> Iterator[Link]:
-    names = _names(params)
+    names = _names(params, whole)
     kept = _backbone(params, whole)
     for a, b, data in whole.edges(data=True):
         if kept.has_edge(a, b):
-            here, there = (names.get(city, node_name(city)) for city in (a, b))
-            yield Link(here, there, Tier.BACKBONE, data["km"])
+            yield Link(names[a], names[b], Tier.BACKBONE, data["km"])
