@@ -27,6 +27,7 @@ from traffic.stamp import MalformedPacketError, ReflectorMode, SessionReflector,
 
 _MAX_BODY = 1 << 30
 _CHUNK = bytes(1 << 16)
+_SILENT_AFTER_MS = 1000
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -75,6 +76,10 @@ class HttpService(ThreadingHTTPServer):
 
     def server_bind(self) -> None:
         """Bind without the reverse DNS look-up of HTTPServer, which hangs where there is no resolver."""
+        # Behind an anycast address a path change cuts connections, and the client's reset goes to the new host. The
+        # old one has to fall silent soon (accepted sockets inherit both), or it retransmits into later measurements.
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENT_AFTER_MS)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, 1)
         socketserver.TCPServer.server_bind(self)
 
     def handle_error(self, *args: object) -> None:

@@ -15,7 +15,8 @@ from statistics import median
 import pytest
 
 from testbed import netns
-from tests.support.traffic_rig import Node, Running, eventually, line, run, running, serving
+from tests.support.polling import eventually
+from tests.support.traffic_rig import Node, Running, line, run, running, serving
 from traffic.samples import HttpSample, StampSample, read_http, read_stamp
 from traffic.statistics import http_statistics, stamp_statistics
 
@@ -256,6 +257,32 @@ def test_body_that_trickles_is_bounded_as_a_whole(nodes: list[Node], tmp_path: P
         (sample,) = http_until(probe, samples, 1)
     assert sample.error == "timed out"
     assert sample.bytes > 0
+
+
+def test_server_falls_silent_soon_when_the_path_is_cut(nodes: list[Node]) -> None:
+    ue, app = nodes
+    with serve(app), netns.entered(ue.namespace):
+        client = socket.create_connection((app.address, 80), timeout=20)
+        half_open = socket.socket()
+        half_open.setblocking(False)
+        run(app, "nft", "-f", "-", text=_CUT)
+        try:
+            half_open.connect_ex((app.address, 80))
+            client.sendall(b"GET /?bytes=1000000 HTTP/1.1\r\nHost: app1\r\n\r\n")
+            connections = eventually(lambda: run(app, "ss", "-Htan", "state", "all"), _only_listening)
+        finally:
+            run(app, "nft", "delete", "table", "inet", "cut")
+            client.close()
+            half_open.close()
+    assert "LISTEN" in connections
+
+
+# What the server sends is lost from here on, as after a path change that its client has made without it.
+_CUT = "table inet cut { chain output { type filter hook output priority 0; tcp sport 80 drop; }; }"
+
+
+def _only_listening(connections: str) -> bool:
+    return all(line.startswith("LISTEN") for line in connections.splitlines())
 
 
 @pytest.mark.parametrize("service", ["--http", "--stamp"])
