@@ -6,16 +6,15 @@ import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-Address = IPv4Address | IPv6Address
+from core_stub.gtpu import PORT as GTPU_PORT
+from core_stub.gtpu import GPdu, GtpuError, decapsulate
 
-GTPU_PORT = 2152
+Address = IPv4Address | IPv6Address
 
 _ETHERTYPE = slice(12, 14)
 _IPV4 = b"\x08\x00"
 _IPV6 = b"\x86\xdd"
 _UDP = 17
-_G_PDU = 255
-_PDU_SESSION_CONTAINER = 0x85
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def dissect(frame: bytes) -> Datagram | None:
         if outer is None or outer.dst_port != GTPU_PORT:
             return outer
         return _user_datagram(outer)
-    except (struct.error, IndexError):
+    except (struct.error, IndexError, GtpuError):
         return None
 
 
@@ -72,18 +71,7 @@ def _udp_in_ip(packet: bytes, tunnel: Tunnel | None = None) -> Datagram | None:
 
 
 def _user_datagram(outer: Datagram) -> Datagram | None:
-    """What a G-PDU carries (TS 29.281 §5.1): 8 octets, 4 more if any of E, S and PN is set, then extension headers."""
-    flags, kind, teid = struct.unpack_from("!BB2xI", outer.payload)
-    if flags >> 4 != 0b0011 or kind != _G_PDU:  # version 1, protocol type GTP
-        return None
-    offset, extension = (12, outer.payload[11] if flags & 0x04 else 0) if flags & 0x07 else (8, 0)
-    qfi = None
-    while extension:
-        length = outer.payload[offset] * 4
-        if length == 0:
-            return None
-        if extension == _PDU_SESSION_CONTAINER:  # TS 38.415 §5.5.2: QFI in the second octet, uplink and downlink alike
-            qfi = outer.payload[offset + 2] & 0x3F
-        offset += length
-        extension = outer.payload[offset - 1]
-    return _udp_in_ip(outer.payload[offset:], Tunnel(outer.src, outer.dst, teid, qfi))
+    match decapsulate(outer.payload):
+        case GPdu(teid, packet, qfi):
+            return _udp_in_ip(packet, Tunnel(outer.src, outer.dst, teid, qfi))
+    return None

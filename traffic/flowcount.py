@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from core_stub.gtpu import PORT as GTPU_PORT
+
 TABLE = "bearerlab"
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
@@ -96,7 +98,7 @@ def _rules(flow: CountedFlow) -> Iterable[str]:
     for way, src, dst in (("up", flow.ue, flow.service), ("down", flow.service, flow.ue)):
         plain = f"ip saddr {src} ip daddr {dst}"
         tunnelled = (
-            f"udp dport 2152 {_FLAGS_AND_TYPE} {_ONE_CONTAINER} {_INNER_IPV4} "
+            f"udp dport {GTPU_PORT} {_FLAGS_AND_TYPE} {_ONE_CONTAINER} {_INNER_IPV4} "
             f"{_INNER_SRC} == {int(src):#x} {_INNER_DST} == {int(dst):#x}"
         )
         for match in (plain, tunnelled):

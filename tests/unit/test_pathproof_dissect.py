@@ -59,8 +59,10 @@ def test_g_pdu_that_scapy_made(qfi: int | None, uplink: bool) -> None:
 
 
 def with_gtpu_header(header: str) -> bytes:
-    outer = user_packet("10.1.0.0", "10.1.0.9", 2152, 2152, bytes.fromhex(header) + bytes(USER))
-    return frame(outer)
+    """A frame with this header, but for its length field, before the user's packet."""
+    message = bytes.fromhex(header) + bytes(USER)
+    message = message[:2] + (len(message) - 8).to_bytes(2) + message[4:]
+    return frame(user_packet("10.1.0.0", "10.1.0.9", 2152, 2152, message))
 
 
 def test_sequence_number_without_extension_header() -> None:
