@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -79,6 +80,7 @@ class Switch:
         return f"unix:{self.directory}/{BRIDGE}.mgmt"
 
 
+@cache
 def datapath_type() -> str:
     """`system` where the kernel has Open vSwitch's datapath (found by making one), `netdev` elsewhere."""
     return "system" if doctor.present("ovs-kernel") else "netdev"

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from mininet.net import Mininet
 
 from testbed import netns
-from testbed.errors import HostError, RunInvalidError
-from testbed.lab import proc
+from testbed.errors import HostError
+from testbed.lab.base import base_namespace, uninterrupted
 from testbed.lab.build import build
-from testbed.lab.clean import remove
 from testbed.lab.ipbatch import emulated_links
-from testbed.lab.ledger import LABS, LabRecord, Ledger, open_ledger, read_lab
+from testbed.lab.ledger import LABS, Ledger
 from testbed.lab.names import Names
 from testbed.lab.processes import EventHandler, Supervisor
 from testbed.links.engine import EmulatedLink
@@ -132,11 +130,10 @@ def lab(plan: Plan, *, run_dir: Path, on_event: EventHandler, root: Path = LABS)
     """
     if os.geteuid() != 0:
         raise HostError("root", "network namespaces need root", "run it with sudo")
-    ledger = open_ledger(root)
-    names = Names(ledger.run_id)
     take_down = ExitStack()
-    take_down.callback(_remove, ledger)
     try:
+        ledger = take_down.enter_context(base_namespace(root))
+        names = ledger.names
         supervisor = Supervisor(names, ledger, run_dir, on_event)
         take_down.callback(supervisor.close)
         net = BearerNet(plan, names, ledger)
@@ -145,36 +142,5 @@ def lab(plan: Plan, *, run_dir: Path, on_event: EventHandler, root: Path = LABS)
         with netns.entered(names.base):
             yield RunningLab(names, net, supervisor, ledger, emulated_links(plan))
     finally:
-        with _uninterrupted():
+        with uninterrupted():
             take_down.close()
-
-
-def assert_nothing_left(lab: LabRecord) -> None:
-    """RunInvalidError naming the namespaces, processes and paths of a lab that are still there."""
-    left = [f"namespace {name}" for name in lab.namespaces if netns.exists(name)]
-    left += [f"process {process.pid}" for process in lab.processes if proc.alive(process)]
-    left += [f"path {path}" for path in (*lab.paths, lab.directory) if path.exists()]
-    if left:
-        raise RunInvalidError(f"lab {lab.run_id} left behind: {', '.join(left)}")
-
-
-def _remove(ledger: Ledger) -> None:
-    record = read_lab(ledger.directory)
-    ledger.close()
-    removed = remove(record)
-    assert_nothing_left(replace(record, processes=(*record.processes, *removed.processes)))
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ignore SIGINT and SIGTERM in the body: taking down is quick, and a second Ctrl-C would leave half of it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)

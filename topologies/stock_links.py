@@ -9,24 +9,20 @@ from __future__ import annotations
 
 import atexit
 import itertools
-import tempfile
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from mininet.link import Link
 from mininet.node import Node
 
 from testbed import netns
+from testbed.lab.base import base_namespace
 from testbed.lab.build import run_ip
-from testbed.lab.clean import remove
-from testbed.lab.ledger import open_ledger, read_lab
-from testbed.lab.names import Names
-from testbed.lab.processes import Command, Supervisor
-from testbed.links.engine import EmulatedLink, LinkEngine, choose
-from testbed.links.netem import NetemEngine
+from testbed.lab.engine import link_engine
+from testbed.lab.ipbatch import inner_ends
+from testbed.lab.processes import Supervisor
+from testbed.links.engine import EmulatedLink, choose
 from testbed.links.profile import LinkProfile
-from testbed.links.wire import WireEngine, wire_argv
 from testbed.units import parse_duration_ms
 
 
@@ -78,26 +74,18 @@ class _Emulation:
         self._links = 0
         self._stack = ExitStack()
         atexit.register(self._stack.close)
-        ledger = open_ledger()
-        self._stack.callback(lambda: remove(read_lab(ledger.directory)))
-        self._names = Names(ledger.run_id)
-        ledger.namespace(self._names.base)
-        netns.create(self._names.base)
-        logs = Path(self._stack.enter_context(tempfile.TemporaryDirectory(dir=ledger.directory)))
-        supervisor = Supervisor(self._names, ledger, logs, lambda _process, _event: None)
+        ledger = self._stack.enter_context(base_namespace())
+        self._namespace = ledger.names.base
+        supervisor = Supervisor(ledger.names, ledger, ledger.directory, lambda _process, _event: None)
         self._stack.callback(supervisor.close)
-        self._engine = self._start_engine(supervisor, ledger.directory / "wire.sock")
-        self._stack.callback(self._engine.close)
+        self._engine = self._stack.enter_context(link_engine(choose("auto"), supervisor, ledger, seed=1))
 
     def join(self, name: str, ends: tuple[str, str], profiles: tuple[LinkProfile, ...]) -> None:
         """Make a pair for each end (interface, namespace and address in `ip`'s words) and join the inner ends."""
-        number = next(self._numbers)
-        inner = (f"w{number}a", f"w{number}b")
+        inner = inner_ends(next(self._numbers))
         pairs = (f"link add {end} type veth peer name {port}\n" for end, port in zip(ends, inner, strict=True))
-        with netns.entered(self._names.base):
-            run_ip(
-                "".join((*pairs, *(f"link set {port} mtu 9000 addrgenmode none up\n" for port in inner))), where=name
-            )
+        with netns.entered(self._namespace):
+            run_ip("".join((*pairs, *(f"link set {port} mtu 9000 up\n" for port in inner))), where=name)
         self._engine.add([EmulatedLink(name, *inner, *profiles)])
         self._links += 1
 
@@ -107,13 +95,6 @@ class _Emulation:
         if self._links == 0:
             self._stack.close()
             _Emulation._instance = None
-
-    def _start_engine(self, supervisor: Supervisor, control: Path) -> LinkEngine:
-        if choose("auto") == "netem":
-            return NetemEngine(self._names.base)
-        supervisor.start(Command("wire", None, wire_argv(control, seed=1)))
-        supervisor.wait_ready("wire")
-        return WireEngine(control)
 
 
 def _profile(

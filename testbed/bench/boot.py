@@ -19,10 +19,8 @@ from pathlib import Path
 from testbed import netns
 from testbed.bench.figures import Bench, Figure, watched_host
 from testbed.graph import Role, Tier
+from testbed.lab.base import base_namespace
 from testbed.lab.build import run_ip
-from testbed.lab.clean import remove
-from testbed.lab.ledger import open_ledger, read_lab
-from testbed.lab.names import Names
 from testbed.links.profile import LinkProfile
 from testbed.plan.model import LinkEnd, Plan, PlannedInterface, PlannedLink, PlannedNode, Route
 from topologies.network import lab
@@ -104,29 +102,21 @@ def _scratch_namespace() -> Iterator[Callable[[], None]]:
     The kernel frees namespaces in the order of their deletion: when the peer of a last one's interface is gone, so are
     those before it.
     """
-    ledger = open_ledger()
-    names = Names(ledger.run_id)
-    scratch, last = names.base, names.namespace("last")
-    for namespace in (scratch, last):
-        ledger.namespace(namespace)
+    with base_namespace() as ledger, netns.entered(ledger.names.base):
+        last = ledger.names.namespace("last")
+        ledger.namespace(last)
+        yield lambda: _settle(last)
 
-    def settled() -> None:
-        netns.create(last)
-        run_ip(f"link add settling type veth peer name settling netns {last}\n", where="bench")
-        netns.delete(last)
-        deadline = time.monotonic() + _SETTLE_WITHIN_S
-        while "settling" in (name for _, name in socket.if_nameindex()):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the kernel has not freed the namespaces within {_SETTLE_WITHIN_S:g} s")
-            time.sleep(0.002)
 
-    try:
-        netns.create(scratch)
-        with netns.entered(scratch):
-            yield settled
-    finally:
-        remove(read_lab(ledger.directory))
-        ledger.close()
+def _settle(last: str) -> None:
+    netns.create(last)
+    run_ip(f"link add settling type veth peer name settling netns {last}\n", where="bench")
+    netns.delete(last)
+    deadline = time.monotonic() + _SETTLE_WITHIN_S
+    while "settling" in (name for _, name in socket.if_nameindex()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the kernel has not freed the namespaces within {_SETTLE_WITHIN_S:g} s")
+        time.sleep(0.002)
 
 
 def _router(number: int, last: int) -> PlannedNode:

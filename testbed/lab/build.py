@@ -17,11 +17,12 @@ _FAILED_LINE = re.compile(r"^Command failed .*:(\d+)$", re.MULTILINE)
 
 
 def build(plan: Plan, names: Names, ledger: Ledger) -> None:
-    """Make the lab's namespaces and everything inside; RunInvalidError names the `ip` line that failed."""
+    """Make the nodes' namespaces, and everything in them and in the base namespace, which is there.
+
+    RunInvalidError names the `ip` line that failed.
+    """
     offloads = ipbatch.without_offloads(plan)
-    # The base namespace only carries frames between inner ends: no IPv6 chatter of its own on them.
-    sysctls = {names.base: {"ipv6/conf/default/disable_ipv6": 1}}
-    sysctls |= {names.namespace(node.name): ipbatch.sysctls(node) for node in plan.nodes}
+    sysctls = {names.namespace(node.name): ipbatch.sysctls(node) for node in plan.nodes}
 
     def create(namespace: str) -> None:
         ledger.namespace(namespace)

@@ -11,7 +11,7 @@ from pathlib import Path
 from testbed import netns
 from testbed.errors import InputError, Problem
 from testbed.lab import proc
-from testbed.lab.ledger import LABS, LabRecord, labs
+from testbed.lab.ledger import LABS, LabRecord, labs, unborn
 from testbed.lab.proc import ProcessId
 
 
@@ -36,6 +36,8 @@ def clean(run_id: str | None = None, *, force: bool = False, root: Path = LABS) 
     A named lab whose owner lives is an InputError unless `force` is given: then the owner is ended first.
     """
     if run_id is None:
+        for directory in unborn(root):
+            shutil.rmtree(directory, ignore_errors=True)
         return tuple(remove(lab) for lab in stale_labs(root))
     chosen = tuple(lab for lab in labs(root) if lab.run_id == run_id)
     for lab in chosen:

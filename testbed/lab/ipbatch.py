@@ -22,12 +22,17 @@ MANAGEMENT = "mgmt"
 
 
 def emulated_links(plan: Plan) -> tuple[EmulatedLink, ...]:
-    """The links that an engine has to carry; their inner ends `w<number>a` and `…b` lie in the base namespace."""
+    """The links that an engine has to carry."""
     return tuple(
-        EmulatedLink(link.name, *_inner_ends(number), link.a_to_b, link.b_to_a)
+        EmulatedLink(link.name, *inner_ends(number), link.a_to_b, link.b_to_a)
         for number, link in enumerate(plan.links)
         if link.emulated
     )
+
+
+def inner_ends(number: int) -> tuple[str, str]:
+    """What the ends of an emulated link are called in the base namespace, where its engine takes hold of them."""
+    return f"w{number}a", f"w{number}b"
 
 
 def links_script(plan: Plan, names: Names) -> str:
@@ -94,10 +99,6 @@ def _in_user_space(link: PlannedLink, roles: dict[str, Role]) -> bool:
     return link.emulated or not {roles[link.a.node], roles[link.b.node]}.isdisjoint({Role.UE, Role.CPE})
 
 
-def _inner_ends(number: int) -> tuple[str, str]:
-    return f"w{number}a", f"w{number}b"
-
-
 def _base_lines(plan: Plan, names: Names) -> Iterator[str]:
     inner = (name for link in emulated_links(plan) for name in (link.a_ifname, link.b_ifname))
     yield from (f"link set {name} up" for name in ("lo", *inner))
@@ -115,7 +116,7 @@ def _link_lines(plan: Plan, names: Names, number: int, link: PlannedLink) -> Ite
     if not link.emulated:
         yield f"link add {a} type veth peer name {b}"
         return
-    for outer, inner in zip((a, b), _inner_ends(number), strict=True):
+    for outer, inner in zip((a, b), inner_ends(number), strict=True):
         yield f"link add {outer} type veth peer name {inner} netns {names.base} mtu {link.mtu}"
 
 

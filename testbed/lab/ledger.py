@@ -1,22 +1,27 @@
 """The ledger: what a run has made, on disk before it exists, so that whatever ends the run, it can be removed.
 
 A lab is a directory `/run/bearerlab/<run id>/` with a `ledger.jsonl` to which lines are only appended. The first line
-names the owner, the process that runs the lab; the directory also holds the lab's sockets and configuration.
+names the owner, the process that runs the lab; the directory also holds the lab's sockets and configuration. The
+environment variable BEARERLAB_STATE puts the labs elsewhere: whoever has another one neither sees nor cleans these.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
+import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed.lab.names import new_run_id
+from testbed.lab.names import Names, new_run_id
 from testbed.lab.proc import ProcessId, alive, identify
 
-LABS = Path("/run/bearerlab")
+LABS = Path(os.environ.get("BEARERLAB_STATE") or "/run/bearerlab").absolute()
 _FILE = "ledger.jsonl"
+_UNBORN = re.compile(r"\.\w+-(\d+)-(\d+)")
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,11 @@ class Ledger:
         """The run's short name."""
         return self.directory.name
 
+    @property
+    def names(self) -> Names:
+        """What the lab's namespaces are called."""
+        return Names(self.run_id)
+
     def namespace(self, name: str) -> None:
         """Record a network namespace that is about to be made."""
         self._append(kind="namespace", name=name)
@@ -81,16 +91,16 @@ def open_ledger(root: Path = LABS) -> Ledger:
     assert owner is not None
     while True:
         run_id = new_run_id()
-        nascent = root / f".{run_id}-{owner.pid}"
+        nascent = root / f".{run_id}-{owner.pid}-{owner.start}"
         nascent.mkdir()
-        ledger = nascent / _FILE
-        ledger.write_text(json.dumps({"kind": "owner", "pid": owner.pid, "start": owner.start}) + "\n")
         try:
+            (nascent / _FILE).write_text(json.dumps({"kind": "owner", "pid": owner.pid, "start": owner.start}) + "\n")
             # The lab appears together with its owner's line, so nobody ever takes it for an abandoned one.
             nascent.rename(root / run_id)
-        except OSError:
-            ledger.unlink()
-            nascent.rmdir()
+        except OSError as error:
+            shutil.rmtree(nascent, ignore_errors=True)
+            if error.errno not in {errno.EEXIST, errno.ENOTEMPTY}:
+                raise
         else:
             return Ledger(root / run_id)
 
@@ -122,6 +132,12 @@ def labs(root: Path = LABS) -> tuple[LabRecord, ...]:
         with suppress(FileNotFoundError):
             found.append(read_lab(directory))
     return tuple(found)
+
+
+def unborn(root: Path = LABS) -> tuple[Path, ...]:
+    """The directories of labs whose process died while it opened their ledgers, before it made anything else."""
+    named = ((directory, _UNBORN.fullmatch(directory.name)) for directory in root.glob(".*"))
+    return tuple(directory for directory, name in named if name and not alive(ProcessId(int(name[1]), int(name[2]))))
 
 
 def _parse(line: str) -> object:

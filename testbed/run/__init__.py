@@ -53,7 +53,7 @@ def run(
 ) -> tuple[Result, Path]:
     """Run a scenario; its result and run directory. RunInvalidError if the run cannot be believed."""
     scenario, planned = load_plan(file, settings, seed=seed)
-    require(planned)
+    planned = require(planned)
     with _record(file, scenario, planned, out) as record:
         try:
             with testbed(planned, record, progress) as running:
@@ -78,7 +78,7 @@ def _record_invalid(record: RunRecord, error: BearerlabError) -> None:
 def up(file: Path, *, out: Path | None, settings: Sequence[str], seed: int | None, progress: Progress) -> None:
     """Start a scenario's testbed without probes and timeline, open Mininet's CLI, take it down when that is left."""
     scenario, planned = load_plan(file, settings, seed=seed)
-    require(planned)
+    planned = require(planned)
     with _record(file, scenario, planned, out) as record, testbed(planned, record, progress) as running:
         progress.say(f"record: {record.directory}")
         shell.open_cli(running.lab.net)

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from controllers import ovs
 from testbed import doctor
 from testbed.graph import Role
+from testbed.lab.engine import link_engine
 from testbed.lab.processes import Command, Supervisor
 from testbed.links.engine import LinkCounters, LinkEngine, choose
-from testbed.links.netem import NetemEngine
-from testbed.links.wire import WireEngine, wire_argv
 from testbed.plan.model import Plan, PlannedNode
 from testbed.record import RunRecord
 from testbed.run import session
 from testbed.run.inbox import READY_WITHIN_S, Inbox
+from testbed.run.observe import captured
 from testbed.run.progress import Progress
 from testbed.run.running import Testbed
 from topologies.network import RunningLab, lab
@@ -28,8 +28,11 @@ from topologies.network import RunningLab, lab
 NEEDED = ("root", "netns", "veth", "bridge", "mininet", "mnexec")
 
 
-def require(plan: Plan) -> None:
-    """HostError naming everything that this plan needs and the host does not have, before anything starts."""
+def require(plan: Plan) -> Plan:
+    """The plan with the link engine that it gets here.
+
+    HostError names everything that it needs and the host does not have, before anything starts.
+    """
     roles = {node.role for node in plan.nodes}
     needed = list(NEEDED)
     needed += ["ovs"] if Role.CPE in roles else []
@@ -37,14 +40,15 @@ def require(plan: Plan) -> None:
     needed += ["nftables"] if plan.flows else []
     needed += ["dumpcap"] if plan.captures else []
     doctor.require(needed)
-    if choose(plan.engine) == "wire" and any(link.emulated for link in plan.links):
+    chosen = replace(plan, engine=choose(plan.engine))
+    if chosen.engine == "wire" and any(link.emulated for link in plan.links):
         doctor.require(["wire", "af-packet"])
+    return chosen
 
 
 @contextmanager
 def testbed(plan: Plan, record: RunRecord, progress: Progress) -> Iterator[Testbed]:
-    """Start all of `plan` but its probes and timeline; everything is gone when the body has ended."""
-    require(plan)
+    """Start all of `plan`, as `require` returned it, but its probes and timeline; afterwards everything is gone."""
     inbox = Inbox(record)
     with ExitStack() as stack:
         emulated = sum(link.emulated for link in plan.links)
@@ -55,10 +59,11 @@ def testbed(plan: Plan, record: RunRecord, progress: Progress) -> Iterator[Testb
         if engine:
             progress.say(f"lab {running.run_id}: {emulated} links emulated by {engine.name}")
         with progress.doing("starting the controller, services and network functions"):
+            # Captures come first: how N4 comes up is the first thing that somebody looks for in them.
+            stack.enter_context(captured(plan, record, running.supervisor))
             _start_processes(stack, plan, running)
-            if plan.sessions:
-                smf = next(node.name for node in plan.nodes if node.role is Role.SMF)
-                inbox.wait(smf, "all_associated", running.supervisor.check)
+            if plan.smf:
+                inbox.wait(plan.smf, "all_associated", running.supervisor.check)
         started = Testbed(plan, record, running, engine, inbox)
         with progress.doing(f"establishing {len(plan.sessions)} PDU sessions"):
             session.establish(started)
@@ -70,15 +75,7 @@ def testbed(plan: Plan, record: RunRecord, progress: Progress) -> Iterator[Testb
 
 
 def _start_engine(stack: ExitStack, plan: Plan, running: RunningLab) -> LinkEngine:
-    engine: LinkEngine
-    if choose(plan.engine) == "netem":
-        engine = NetemEngine(running.names.base)
-    else:
-        control = running.ledger.directory / "wire.sock"
-        running.supervisor.start(Command("wire", None, wire_argv(control, plan.seed)))
-        running.supervisor.wait_ready("wire")
-        engine = WireEngine(control)
-    stack.callback(engine.close)
+    engine = stack.enter_context(link_engine(plan.engine, running.supervisor, running.ledger, plan.seed))
     engine.add(running.emulated)
     return engine
 

@@ -4,8 +4,8 @@ import json
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ import pytest
 from testbed import netns
 from testbed.errors import HostError, RunInvalidError
 from testbed.lab import proc
-from testbed.lab.ledger import Ledger, open_ledger, read_lab
-from testbed.lab.names import Names
+from testbed.lab.base import base_namespace
+from testbed.lab.ledger import Ledger, read_lab
 from testbed.lab.processes import Command, Supervisor
 from testbed.plan.model import PlannedProcess
+from tests.support.polling import eventually
 
 pytestmark = pytest.mark.netns
 
@@ -33,7 +34,7 @@ class Rig:
         self.ledger = ledger
         self.run_dir = run_dir
         self.supervisor = Supervisor(
-            Names(ledger.run_id), ledger, run_dir, lambda process, event: self.events.append((process, event))
+            ledger.names, ledger, run_dir, lambda process, event: self.events.append((process, event))
         )
 
     def start(self, name: str, program: str, **options: Any) -> None:
@@ -42,22 +43,10 @@ class Rig:
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
-    ledger = open_ledger(tmp_path / "labs")
-    base = Names(ledger.run_id).base
-    netns.create(base)
-    rig = Rig(ledger, tmp_path / "run")
-    try:
-        yield rig
-    finally:
-        rig.supervisor.close()
-        netns.delete(base)
-
-
-def eventually(holds: Callable[[], bool], within: float = 10.0) -> None:
-    deadline = time.monotonic() + within
-    while not holds():
-        assert time.monotonic() < deadline, "never held"
-        time.sleep(0.005)
+    with base_namespace(tmp_path / "labs") as ledger:
+        rig = Rig(ledger, tmp_path / "run")
+        with closing(rig.supervisor):
+            yield rig
 
 
 def died(rig: Rig) -> bool:
@@ -82,7 +71,7 @@ def test_a_planned_process_runs_in_its_namespace_with_its_placeholders_filled(ri
     assert name == "nf"
     assert told["argv"] == [f"{rig.run_dir}/config/nf.yml", f"--run={rig.run_dir}", f"{state}/x.sock"]
     assert told["config"] == f"a: {{b: {state}/nf.sock}}\n"
-    assert told["ns"] == (netns.NETNS_DIR / Names(rig.ledger.run_id).base).stat().st_ino
+    assert told["ns"] == (netns.NETNS_DIR / rig.ledger.names.base).stat().st_ino
     assert [process.pid for process in read_lab(state).processes] == [rig.supervisor.pid("nf")]
 
 
@@ -128,7 +117,7 @@ def test_an_event_that_cannot_be_handled_makes_the_run_invalid_and_not_blind(rig
         if event["event"] == "odd":
             raise ValueError("no room for it")
 
-    picky = Supervisor(Names(rig.ledger.run_id), rig.ledger, tmp_path / "picky", refuse)
+    picky = Supervisor(rig.ledger.names, rig.ledger, tmp_path / "picky", refuse)
     program = 'import json\nprint(json.dumps({"event": "odd"}))\n' + READY + STAY
     picky.start(Command("nf", None, (sys.executable, "-c", program)))
     picky.wait_ready("nf")

@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.support.polling import eventually_async
 from tests.support.user_plane import (
     ANYCAST,
     CLOUD,
@@ -94,8 +95,8 @@ async def stream(address: str) -> AsyncIterator[list[int]]:
             yield unanswered
         finally:
             sending.cancel()
-            with suppress(TimeoutError):
-                await _until_empty(unanswered)
+            with suppress(AssertionError):
+                await eventually_async(lambda: unanswered, lambda left: not left, WITHIN_S)
             loop.remove_reader(asking)
 
 
@@ -104,12 +105,6 @@ async def _send(asking: socket.socket, unanswered: list[int]) -> None:
         unanswered.append(number)
         asking.send(b"%d" % number)
         await asyncio.sleep(0.002)
-
-
-async def _until_empty(unanswered: list[int]) -> None:
-    async with asyncio.timeout(WITHIN_S):
-        while unanswered:
-            await asyncio.sleep(0.01)
 
 
 def run_on_core(directory: Path, scenario: Callable[[Core], Awaitable[None]]) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.traffic_rig import PATIENCE_S, Node, eventually, line, run, running, serving
+from tests.support.polling import PATIENCE_S, eventually
+from tests.support.traffic_rig import Node, line, run, running, serving
 from traffic.capture import HELD_BY_KERNEL_S, dumpcap_argv, ready
 from traffic.pathproof import CapturePoint, ProbeId, hops
 from traffic.pcapng import read

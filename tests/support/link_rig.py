@@ -12,17 +12,20 @@ import struct
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
 from typing import IO
 
 from testbed import netns
+from testbed.lab.base import base_namespace
+from testbed.lab.engine import link_engine
+from testbed.lab.processes import Supervisor
 from testbed.links.engine import EmulatedLink, LinkEngine
-from testbed.links.netem import NetemEngine
 from testbed.links.profile import LinkProfile
-from testbed.links.wire import BINARY, WireEngine, wire_argv
+from testbed.links.wire import BINARY, wire_argv
+from tests.support.polling import eventually
 
 PORT = 9000
 OVERHEAD = 14 + 20 + 8
@@ -72,11 +75,16 @@ class WireProcess:
         return int(fields[11]) + int(fields[12])
 
 
+def build_wire() -> None:
+    """Build the user-space engine if it is not there yet."""
+    if not BINARY.exists():
+        subprocess.run(["make", "native"], cwd=BINARY.parents[2], check=True, capture_output=True)
+
+
 @contextmanager
 def wire_process(namespace: str, directory: Path, *extra: str) -> Iterator[WireProcess]:
     """A wire process in `namespace` that has said that it is ready."""
-    if not BINARY.exists():
-        subprocess.run(["make", "native"], cwd=BINARY.parents[2], check=True, capture_output=True)
+    build_wire()
     control = directory / f"wire-{next(_ids)}.sock"
     with netns.entered(namespace):
         process = subprocess.Popen([*wire_argv(control, seed=7), *extra], stdout=subprocess.PIPE, text=True)
@@ -144,23 +152,13 @@ def join(a: str, b: str, engine: str, *, number: int = 0) -> tuple[str, str]:
 def _wait_until_running(namespace: str, ifname: str) -> None:
     # The kernel learns of a carrier in the background, and drops what is sent before it has.
     with netns.entered(namespace), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        deadline = time.monotonic() + 5
         request = struct.pack("40s", ifname.encode())
-        while not struct.unpack_from("16xH", fcntl.ioctl(probe, _SIOCGIFFLAGS, request))[0] & _IFF_RUNNING:
-            assert time.monotonic() < deadline, f"{ifname} of {namespace} has no carrier"
 
+        def flags() -> int:
+            found: int = struct.unpack_from("16xH", fcntl.ioctl(probe, _SIOCGIFFLAGS, request))[0]
+            return found
 
-@contextmanager
-def running_engine(name: str, namespace: str, directory: Path) -> Iterator[LinkEngine]:
-    """The engine called `name`, ready to add links in `namespace`."""
-    with ExitStack() as stack:
-        engine: LinkEngine
-        if name == "wire":
-            engine = WireEngine(stack.enter_context(wire_process(namespace, directory)).control)
-        else:
-            engine = NetemEngine(namespace)
-        stack.callback(engine.close)
-        yield engine
+        eventually(flags, lambda found: bool(found & _IFF_RUNNING))
 
 
 @dataclass(frozen=True)
@@ -193,10 +191,14 @@ class Rig:
 @contextmanager
 def rig(engine: str, directory: Path) -> Iterator[Rig]:
     """Two nodes whose link is ready to be added to an engine."""
-    with namespaces("a", "b", "engine") as (a, b, middle):
-        inner = join(a, b, middle)
-        with running_engine(engine, middle, directory) as running:
-            yield Rig(a, b, middle, running, inner)
+    build_wire()
+    with namespaces("a", "b") as (a, b), base_namespace(directory) as ledger:
+        inner = join(a, b, ledger.names.base)
+        with (
+            closing(Supervisor(ledger.names, ledger, directory, lambda _process, _event: None)) as supervisor,
+            link_engine(engine, supervisor, ledger, seed=7) as running,
+        ):
+            yield Rig(a, b, ledger.names.base, running, inner)
 
 
 class Traffic:

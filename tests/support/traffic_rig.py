@@ -6,19 +6,14 @@ import json
 import select
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any
 
 from testbed import netns
-
-PATIENCE_S = 20.0
-"""How long anything may take on a busy machine before a test gives up."""
-
-_Found = TypeVar("_Found")
+from tests.support.polling import PATIENCE_S
 
 
 @dataclass(frozen=True)
@@ -101,15 +96,6 @@ def serving(node: Node, module: str, *arguments: str) -> Iterator[Running]:
         ready = process.event()
         assert ready["event"] == "ready", ready
         yield process
-
-
-def eventually(look: Callable[[], _Found], wanted: Callable[[_Found], bool]) -> _Found:
-    """Look until what is found is wanted; AssertionError with what was found last."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not wanted(found := look()):
-        assert time.monotonic() < deadline, found
-        time.sleep(0.02)
-    return found
 
 
 def _address6(i: int) -> str:

@@ -16,7 +16,6 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from typing import Any
 import aiohttp
 
 from testbed import netns
+from tests.support.polling import eventually_async
 
 PREFIX = "blt-upf-"
 NODES = ("ue", "gnb", "net", "edge", "psa", "mec", "dn")
@@ -115,12 +115,17 @@ class Process:
 
     async def event(self, kind: str, count: int = 1) -> dict[str, Any]:
         """The `count`th event of a kind, as soon as it is there."""
-        deadline = time.monotonic() + WITHIN_S
-        while len(found := [event for event in self.events if event["event"] == kind]) < count:
-            assert self.process.returncode is None, f"ended with {self.process.returncode} before {kind}"
-            assert time.monotonic() < deadline, f"no {kind} among {self.events}"
-            await asyncio.sleep(0.01)
-        return found[count - 1]
+
+        def of_kind(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+            return [event for event in events if event["event"] == kind]
+
+        def seen() -> list[dict[str, Any]]:
+            ended = self.process.returncode
+            assert ended is None or len(of_kind(self.events)) >= count, f"ended with {ended} before {kind}"
+            return self.events
+
+        events = await eventually_async(seen, lambda events: len(of_kind(events)) >= count, WITHIN_S)
+        return of_kind(events)[count - 1]
 
     async def call(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """(status, JSON) of a call to the management socket."""

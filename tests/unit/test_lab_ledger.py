@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -54,6 +55,35 @@ def test_a_torn_last_line_and_foreign_lines_are_left_out(tmp_path: Path) -> None
 def test_a_half_made_lab_is_nobodys_to_clean(tmp_path: Path) -> None:
     (tmp_path / ".aaaaa-1").mkdir()
     assert labs(tmp_path) == ()
+
+
+def test_clean_removes_what_a_crash_left_of_a_lab_that_was_being_born(tmp_path: Path) -> None:
+    ours = proc.identify(os.getpid())
+    assert ours is not None
+    crashed, living = tmp_path / ".aaaaa-4194304-1", tmp_path / f".bbbbb-{ours.pid}-{ours.start}"
+    for directory in (crashed, living):
+        directory.mkdir()
+        (directory / "ledger.jsonl").touch()
+    assert clean(root=tmp_path) == ()
+    assert not crashed.exists()
+    assert living.exists()
+
+
+def test_a_run_id_that_another_lab_has_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    abandoned(tmp_path, "aaaaa")
+    identities = iter(["aaaaa", "bbbbb"])
+    monkeypatch.setattr("testbed.lab.ledger.new_run_id", lambda: next(identities))
+    assert open_ledger(tmp_path).run_id == "bbbbb"
+
+
+def test_a_ledger_that_cannot_be_written_is_not_tried_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_from: Path, _to: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(OSError, match="No space left"):
+        open_ledger(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_no_labs_directory_means_no_labs(tmp_path: Path) -> None:
