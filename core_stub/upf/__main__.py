@@ -27,7 +27,7 @@ async def serve(path: Path) -> None:
     stop = stop_event()
     n4, gtpu = config.pfcp.server[0], config.gtpu.server[0].address
     pools = [pool.subnet for pool in config.session]
-    with closing(PythonUserPlane(gtpu, config.session[0].dev, pools)) as user_plane:
+    with closing(PythonUserPlane(gtpu, config.session[0].dev, pools, config.mtu)) as user_plane:
         control = UpfControl(
             n4_address=n4.address,
             gtpu_address=gtpu,

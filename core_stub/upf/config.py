@@ -1,4 +1,4 @@
-"""The UPF's YAML file: keys as in Open5GS's upf.yaml; `management` is ours."""
+"""The UPF's YAML file: keys as in Open5GS's upf.yaml; `mtu` and `management` are ours."""
 
 from __future__ import annotations
 
@@ -60,6 +60,8 @@ class UpfConfig(Section):
     pfcp: Pfcp
     gtpu: Gtpu
     session: tuple[SessionPool, ...]
+    mtu: Annotated[int, Field(ge=576, le=65535)] = 1500
+    """Of N6's device: the MTU that UEs are told. Longer packets for them are answered with ICMP, or fragmented."""
     management: Management
 
     @field_validator("session")

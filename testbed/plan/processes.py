@@ -86,6 +86,7 @@ def _upf(upf: PlannedNode, core: Core) -> PlannedProcess:
         "pfcp": {"server": [{"address": upf.address()}]},
         "gtpu": {"server": [{"address": upf.address()}]},
         "session": sessions,
+        "mtu": core.ue_mtu,
         "management": _management(upf),
     }
     return _function(upf, "upf", config)

@@ -147,6 +147,16 @@ def test_settings_change_the_plan() -> None:
     assert changed.link("m1-m2").a_to_b.delay_ms == pytest.approx(2.02)
 
 
+def test_users_may_have_jumbo_frames() -> None:
+    settings = ["core.ue_mtu=4000", "links.tiers.radio.mtu=4000"]
+    jumbo = load_plan(LOCAL_BREAKOUT, settings)[1]
+    assert {session.ue_mtu for session in jumbo.sessions} == {4000}
+    configs = [yaml.safe_load(process.config) for process in jumbo.processes if process.name.startswith("upf-")]
+    assert [config["upf"]["mtu"] for config in configs] == [4000, 4000]
+    with pytest.raises(InputError, match=r"lan-edge-mec1: core\.ue_mtu 4000"):
+        load_plan(LOCAL_BREAKOUT, [*settings, "links.tiers.datacentre.mtu=3000"])
+
+
 def test_a_wrong_setting_is_an_input_error() -> None:
     with pytest.raises(InputError, match="KEY=VALUE"):
         load_plan(LOCAL_BREAKOUT, ["nonsense"])

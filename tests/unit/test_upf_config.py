@@ -43,7 +43,7 @@ def problems(tmp_path: Path, text: str, model: type[UpfFile] | type[GnbFile]) ->
 
 def test_defaults(tmp_path: Path) -> None:
     upf = load_config(written(tmp_path, UPF), UpfFile).upf
-    assert (upf.pfcp.server[0].port, upf.session[0].dev) == (8805, "n6")
+    assert (upf.pfcp.server[0].port, upf.session[0].dev, upf.mtu) == (8805, "n6", 1500)
     gnb = load_config(written(tmp_path, GNB), GnbFile).gnb
     assert (gnb.api.port, gnb.smf.port) == (7778, 7777)
 
@@ -54,11 +54,12 @@ def test_all_problems_of_a_upf_are_told(tmp_path: Path) -> None:
         .replace("10.45.0.0/16", "10.45.0.1/16")
         .replace("management", "managment")
         .replace("dev: n6", "dev: a-name-that-is-too-long")
-    )
+    ) + "  mtu: 100\n"
     assert problems(tmp_path, text, UpfFile) == {
         "upf.pfcp.server[0].address",
         "upf.session[0].subnet",
         "upf.session[0].dev",
+        "upf.mtu",
         "upf.managment",
         "upf.management",
     }

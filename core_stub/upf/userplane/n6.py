@@ -13,8 +13,6 @@ from pathlib import Path
 
 from pyroute2 import IPRoute
 
-MTU = 1500
-
 _TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x4004_54CA, 0x0001, 0x1000
 _SIOCSIFFLAGS, _SIOCSIFMTU, _SIOCSIFTXQLEN, _IFF_UP = 0x8914, 0x8922, 0x8943, 0x1
 _QUEUE_LENGTH = 10_000
@@ -26,12 +24,12 @@ _IPV4_CONF = Path("/proc/sys/net/ipv4/conf")
 class N6Device:
     """An open TUN device, up, with the UE pools routed to it; it goes away when it is closed."""
 
-    def __init__(self, name: str, pools: Iterable[IPv4Network]) -> None:
+    def __init__(self, name: str, pools: Iterable[IPv4Network], mtu: int) -> None:
         """OSError where the kernel refuses, as it does for a name in use."""
         self.fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             fcntl.ioctl(self.fd, _TUNSETIFF, _request(name, "H", _IFF_TUN | _IFF_NO_PI))
-            _configure(name)
+            _configure(name, mtu)
             # In a thread of its own, since pyroute2 refuses to work where an event loop runs.
             with ThreadPoolExecutor(1) as thread:
                 thread.submit(_route, name, pools).result()
@@ -56,9 +54,9 @@ def _request(name: str, code: str, value: int) -> bytes:
     return struct.pack("16s", name.encode()) + struct.pack(f"={code}", value).ljust(24, b"\0")
 
 
-def _configure(name: str) -> None:
+def _configure(name: str, mtu: int) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-        fcntl.ioctl(control, _SIOCSIFMTU, _request(name, "i", MTU))
+        fcntl.ioctl(control, _SIOCSIFMTU, _request(name, "i", mtu))
         fcntl.ioctl(control, _SIOCSIFTXQLEN, _request(name, "i", _QUEUE_LENGTH))
         fcntl.ioctl(control, _SIOCSIFFLAGS, _request(name, "H", _IFF_UP))
 

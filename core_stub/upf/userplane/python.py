@@ -41,7 +41,7 @@ class _Compiled:
 class PythonUserPlane:
     """Makes its socket, device and thread when constructed; OSError where the kernel refuses one of them."""
 
-    def __init__(self, gtpu_address: IPv4Address, n6: str, pools: Collection[IPv4Network]) -> None:
+    def __init__(self, gtpu_address: IPv4Address, n6: str, pools: Collection[IPv4Network], mtu: int) -> None:
         self._by_teid: dict[int, tuple[_Compiled, ...]] = {}
         self._by_ue: dict[bytes, tuple[_Compiled, ...]] = {}
         self._sessions: dict[int, Rules] = {}
@@ -49,7 +49,7 @@ class PythonUserPlane:
         self._loop = PacketLoop("upf-user-plane")
         self._gtpu = GtpuSocket(gtpu_address, self._loop, self._from_tunnel)
         try:
-            self._n6 = N6Device(n6, pools)
+            self._n6 = N6Device(n6, pools, mtu)
             forward_ipv4()
         except BaseException:
             self._gtpu.close()
