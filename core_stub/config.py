@@ -1,11 +1,12 @@
-"""Configuration files of the network functions: YAML to a pydantic model, all problems at once."""
+"""Configuration files of the network functions: YAML to a pydantic model, all problems at once; what they share."""
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from testbed.errors import InputError, Problem
 from testbed.scenario.template import read_data
@@ -16,6 +17,34 @@ class Section(BaseModel):
     """A mapping of the file: unknown keys are problems, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class PfcpServer(Section):
+    """Where N4 listens; the address is the Node ID too."""
+
+    address: IPv4Address
+    port: Port = 8805
+
+
+class GtpuServer(Section):
+    """Where GTP-U tunnels end; the port is 2152."""
+
+    address: IPv4Address
+
+
+class Gtpu(Section):
+    """N3, and N9 at a UPF."""
+
+    server: tuple[GtpuServer]
+
+
+class Management(Section):
+    """The Unix socket of the management API."""
+
+    socket: Path
 
 
 _KNOWN = "a key that this network function has"

@@ -47,6 +47,10 @@ SO_RCVBUFFORCE = 33
 _IP_MTU_DISCOVER, _IP_PMTUDISC_DONT = 10, 0
 
 
+class _DescriptorError(Exception):
+    """A socket or device from which nothing can be read any more."""
+
+
 class PacketLoop:
     """A thread that calls a handler while its descriptor has packets, and runs what other threads hand to it."""
 
@@ -56,13 +60,18 @@ class PacketLoop:
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._wake, select.EPOLLIN)
         self._handlers: dict[int, Callable[[], None]] = {}
+        self._names: dict[int, str] = {}
         self._calls: deque[Callable[[], None]] = deque()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
-    def add(self, fd: int, take: Callable[[], None]) -> None:
-        """Have `take` called for every packet; it raises BlockingIOError when there is none left."""
+    def add(self, fd: int, take: Callable[[], None], *, name: str) -> None:
+        """Have `take` called for every packet; it raises BlockingIOError when there is none left.
+
+        Any other failure ends the process with a message that calls the descriptor `name`.
+        """
         self._handlers[fd] = take
+        self._names[fd] = name
         self._epoll.register(fd, select.EPOLLIN)
 
     def start(self) -> None:
@@ -92,8 +101,11 @@ class PacketLoop:
         try:
             _wake_first()
             self._serve()
+        # A process that cannot carry packets any more would look alive.
+        except _DescriptorError as error:
+            log.error("%s; no packets can be carried any more", error)
+            os._exit(1)
         except Exception:
-            # A process without its packet thread would look alive and carry nothing.
             log.exception("the packet thread failed")
             os._exit(1)
 
@@ -103,25 +115,25 @@ class PacketLoop:
                 if fd == self._wake:
                     self._run_calls()
                 else:
-                    self._take_burst(fd, self._handlers[fd])
+                    self._take_burst(fd)
 
     def _run_calls(self) -> None:
         os.eventfd_read(self._wake)
         while self._calls:
             self._calls.popleft()()
 
-    def _take_burst(self, fd: int, take: Callable[[], None]) -> None:
+    def _take_burst(self, fd: int) -> None:
+        take = self._handlers[fd]
         try:
             for _ in range(BURST):
                 take()
         except BlockingIOError:
             return
         except OSError as error:
-            self.count_error("receive", error)
-            # ENETDOWN is told once and the interface may come back; a device that is gone would be told for ever.
+            # ENETDOWN is told once, and the interface may come back.
             if error.errno not in (errno.ENETDOWN, errno.EMSGSIZE):
-                log.error("a packet descriptor failed and is no longer read: %s", error)
-                self._epoll.unregister(fd)
+                raise _DescriptorError(f"{self._names[fd]}: {error}") from error
+            self.count_error("receive", error)
 
     def count_error(self, doing: str, error: OSError) -> None:
         """Tally `error` under what we were doing, such as `send ENETUNREACH`."""
@@ -145,7 +157,7 @@ class GtpuSocket:
         self._loop = loop
         self._on_g_pdu = on_g_pdu
         self._socket = _bound(address)
-        loop.add(self._socket.fileno(), self._take)
+        loop.add(self._socket.fileno(), self._take, name=f"GTP-U at {address}")
 
     def send(self, datagram: bytes, peer: str) -> None:
         """Send to GTP-U of `peer`; what the kernel refuses is tallied, as a router would."""

@@ -26,12 +26,13 @@ async def serve(path: Path) -> None:
     """Run the gNB of the file at `path` until SIGTERM."""
     config = load_config(path, GnbFile).gnb
     stop = stop_event()
+    gtpu = config.gtpu.server[0].address
     callback = f"http://{config.api.address}:{config.api.port}"
-    with closing(GnbUserPlane(config.gtpu.address, config.ues)) as user_plane:
+    with closing(GnbUserPlane(gtpu, config.ues)) as user_plane:
         async with aiohttp.ClientSession(timeout=_SMF_TIMEOUT) as http:
             gnb = Gnb(
                 ues=[ue.name for ue in config.ues],
-                address=config.gtpu.address,
+                address=gtpu,
                 smf=SmfClient(http, f"http://{config.smf.address}:{config.smf.port}"),
                 user_plane=user_plane,
                 report=emit,
@@ -40,7 +41,7 @@ async def serve(path: Path) -> None:
                 http_on_tcp(smf_api(gnb), str(config.api.address), config.api.port),
                 http_on_socket(management(gnb, user_plane, callback), config.management.socket),
             ):
-                emit("ready", name=config.name, gtpu=config.gtpu.address, api=callback)
+                emit("ready", name=config.name, gtpu=gtpu, api=callback)
                 await stop.wait()
 
 

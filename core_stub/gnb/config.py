@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from core_stub.config import Section
-
-Port = Annotated[int, Field(ge=1, le=65535)]
-
-
-class Gtpu(Section):
-    """Where N3 ends."""
-
-    address: IPv4Address
+from core_stub.config import Gtpu, Management, Port, Section
 
 
 class Api(Section):
@@ -39,12 +30,6 @@ class Ue(Section):
     name: Annotated[str, Field(min_length=1)]
     interface: Annotated[str, Field(min_length=1, max_length=15)]
     mac: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$")]
-
-
-class Management(Section):
-    """The Unix socket of the management API."""
-
-    socket: Path
 
 
 class GnbConfig(Section):

@@ -73,9 +73,9 @@ class GnbUserPlane:
         except BaseException:
             self._close_sockets()
             raise
-        for radio in self._radios.values():
-            self._loop.add(radio.ip.fileno(), partial(self._from_ue, radio))
-            self._loop.add(radio.arp.fileno(), partial(self._from_ue_arp, radio))
+        for name, radio in self._radios.items():
+            self._loop.add(radio.ip.fileno(), partial(self._from_ue, radio), name=f"radio of {name}")
+            self._loop.add(radio.arp.fileno(), partial(self._from_ue_arp, radio), name=f"radio of {name}")
         self._loop.start()
 
     @property

@@ -69,7 +69,7 @@ class Transactions:
         self._served: dict[tuple[Address, int], _Served] = {}
 
     def next_sequence(self) -> int:
-        """A sequence number that no outstanding request has; it wraps after 24 bits."""
+        """The next sequence number. It wraps after 24 bits, when the request that had it last is long finished."""
         sequence = self._next_sequence
         self._next_sequence = (sequence + 1) % SEQUENCE_NUMBERS
         return sequence

@@ -9,23 +9,14 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from core_stub.config import Section, load_config
+from core_stub.config import Management, PfcpServer, Port, Section, load_config
 from core_stub.smf.pools import gateway_of
 from testbed.errors import InputError, Problem
 from testbed.units import DurationMs
-
-Port = Annotated[int, Field(ge=1, le=65535)]
-
-
-class PfcpServer(Section):
-    """Where N4 listens; the address is the Node ID too."""
-
-    address: IPv4Address
-    port: Port = 8805
 
 
 class UpfClient(Section):
@@ -84,12 +75,6 @@ class SessionPool(Section):
     sst: int = Field(default=1, ge=0, le=255)
     sd: int | None = Field(default=None, ge=0, le=0xFFFFFF)
     qfi: int = Field(default=1, ge=1, le=63)
-
-
-class Management(Section):
-    """The Unix socket of the management API."""
-
-    socket: Path
 
 
 class UlClTimes(Section):

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 from itertools import combinations
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from core_stub.config import Section
+from core_stub.config import Gtpu, Management, PfcpServer, Section
 
 InterfaceName = Annotated[str, Field(min_length=1, max_length=15, pattern=r"^[^\s/:]+$")]
 """What Linux takes as the name of an interface."""
-
-
-class PfcpServer(Section):
-    """Where N4 listens; the address is the Node ID too."""
-
-    address: IPv4Address
-    port: Annotated[int, Field(ge=1, le=65535)] = 8805
 
 
 class Pfcp(Section):
@@ -28,30 +20,12 @@ class Pfcp(Section):
     server: tuple[PfcpServer]
 
 
-class GtpuServer(Section):
-    """Where N3 and N9 end; the port is 2152."""
-
-    address: IPv4Address
-
-
-class Gtpu(Section):
-    """N3 and N9."""
-
-    server: tuple[GtpuServer]
-
-
 class SessionPool(Section):
     """UE addresses that are routed to N6's device."""
 
     subnet: IPv4Network
     dnn: str
     dev: InterfaceName = "n6"
-
-
-class Management(Section):
-    """The Unix socket of the management API."""
-
-    socket: Path
 
 
 class UpfConfig(Section):

@@ -123,7 +123,7 @@ def _gnb(gnb: PlannedNode, nodes: Sequence[PlannedNode]) -> PlannedProcess:
     ]
     config = {
         "name": gnb.name,
-        "gtpu": {"address": gnb.address()},
+        "gtpu": {"server": [{"address": gnb.address()}]},
         "api": {"address": gnb.address(), "port": GNB_PORT},
         "smf": {"address": smf.address(), "port": SBI_PORT},
         "ues": ues,

@@ -254,7 +254,7 @@ def test_an_interface_that_is_not_there_is_named(tmp_path: Path) -> None:
     async def test() -> None:
         config = {
             "name": "gnb1",
-            "gtpu": {"address": GNB},
+            "gtpu": {"server": [{"address": GNB}]},
             "api": {"address": GNB},
             "smf": {"address": SMF},
             "ues": [{"name": "ue9", "interface": "ue9", "mac": "02:00:00:00:00:09"}],

@@ -50,6 +50,7 @@ from tests.support.user_plane import (
     Process,
     name,
     network,
+    run_in,
     upf,
 )
 
@@ -304,6 +305,21 @@ def test_a_rejection_reaches_the_smf(tmp_path: Path) -> None:
             assert (unknown.seid, unknown.cause) == (0, Cause.SESSION_CONTEXT_NOT_FOUND)
 
     run(test)
+
+
+def test_a_upf_that_loses_its_n6_device_ends_and_says_why(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    ended: list[int] = []
+
+    async def test() -> None:
+        # What runs it wants it to end with 0.
+        with pytest.raises(AssertionError):
+            async with upf("psa", PSA, tmp_path) as psa:
+                await asyncio.to_thread(run_in, "psa", "ip", "link", "delete", "n6")
+                ended.append(await asyncio.wait_for(psa.process.wait(), WITHIN_S))
+
+    run(test)
+    assert ended == [1]
+    assert "ERROR N6 device n6: [Errno 77] File descriptor in bad state; no packets" in capfd.readouterr().err
 
 
 def test_a_second_upf_at_the_same_address_ends_with_a_message(

@@ -188,7 +188,7 @@ def gnb(directory: Path) -> Any:
     """The gNB, with the UE `ue1` at the radio."""
     config = {
         "name": "gnb1",
-        "gtpu": {"address": GNB},
+        "gtpu": {"server": [{"address": GNB}]},
         "api": {"address": GNB},
         "smf": {"address": SMF},
         "ues": [{"name": "ue1", "interface": "ue1", "mac": UE_MAC}],

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from core_stub.config import PfcpServer
 from core_stub.pfcp.ies import Cause, NodeId, ReportType
 from core_stub.pfcp.messages import (
     Response,
@@ -19,7 +20,7 @@ from core_stub.pfcp.messages import (
 )
 from core_stub.pfcp.transactions import Address
 from core_stub.pfcp.udp import PfcpNode
-from core_stub.smf.config import Pfcp, PfcpClient, PfcpServer, UpfClient
+from core_stub.smf.config import Pfcp, PfcpClient, UpfClient
 from core_stub.smf.n4 import PfcpN4
 from core_stub.smf.run import NotAssociatedError
 from tests.support.polling import eventually_async

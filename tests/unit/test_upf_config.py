@@ -21,7 +21,7 @@ upf:
 GNB = """
 gnb:
   name: gnb1
-  gtpu: {address: 192.0.2.3}
+  gtpu: {server: [{address: 192.0.2.3}]}
   api: {address: 192.0.2.3}
   smf: {address: 192.0.2.9}
   ues: [{name: ue1, interface: ue1, mac: "02:00:00:00:00:01"}, {name: ue2, interface: ue2, mac: "02:00:00:00:00:02"}]

@@ -54,7 +54,7 @@ class PythonUserPlane:
         except BaseException:
             self._gtpu.close()
             raise
-        self._loop.add(self._n6.fd, self._from_n6)
+        self._loop.add(self._n6.fd, self._from_n6, name=f"N6 device {n6}")
         self._loop.start()
 
     @property
