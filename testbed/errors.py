@@ -29,7 +29,7 @@ class Problem:
 class BearerlabError(Exception):
     """The base of all errors that end a command with a message instead of a traceback."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[int] = 4
 
 
 class InputError(BearerlabError):

@@ -1,18 +1,21 @@
 """The command line: one module for each verb.
 
-Exit codes: 0 the expectations hold, 1 some do not, 2 the input is wrong, 3 this host cannot, 4 the run is invalid.
+Exit codes: 0 the expectations hold, 1 some do not, 2 the input is wrong, 3 this host cannot, 4 the run is invalid or
+something unexpected happened; 129, 130 and 143 after SIGHUP, Ctrl-C and SIGTERM.
 """
 
 from __future__ import annotations
 
 import signal
 import sys
+import traceback
+from contextlib import suppress
 from types import FrameType
 
 import typer
 
 from testbed.cli import bench, check, clean, doctor, graph, inspect, plan, report, run, up
-from testbed.errors import BearerlabError
+from testbed.errors import BearerlabError, RunInvalidError
 
 app = typer.Typer(
     name="bearerlab",
@@ -25,21 +28,39 @@ for verb in (doctor, check, plan, run, up, inspect, graph, report, bench, clean)
     app.command(verb.__name__.rpartition(".")[2])(verb.command)
 
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 def main() -> None:
     """Run the command line; errors for the user end it with their message and exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, _end)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup's way to say that it shall go on
+        signal.signal(signal.SIGHUP, _end)
     try:
         app()
     except BearerlabError as error:
-        print(error, file=sys.stderr)
+        _say(str(error))
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("interrupted; everything was taken down", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        # Typer makes one of a KeyboardInterrupt too.
+        if end.code in {128 + number for number in _SIGNALS}:
+            _say("interrupted; everything was taken down")
+        raise
+    except Exception:
+        # Not 1: no expectation was judged.
+        _say(traceback.format_exc())
+        sys.exit(RunInvalidError.exit_code)
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    """SIGTERM unwinds the stack like any other end, so that every context manager takes down what it made."""
-    # A second one must not interrupt the take-down.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    sys.exit(128 + signal.SIGTERM)
+def _end(number: int, _frame: FrameType | None) -> None:
+    """The signal unwinds the stack like any other end, so that every context manager takes down what it made."""
+    # Another one must not interrupt the take-down.
+    for each in _SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
+def _say(text: str) -> None:
+    # After SIGHUP there may be nobody left to read it.
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)

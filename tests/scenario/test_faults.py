@@ -57,7 +57,7 @@ def test_a_process_that_dies_makes_the_run_invalid(tmp_path: Path, victim: str) 
     assert leftovers(lab) == []
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_an_interrupted_run_takes_everything_down(tmp_path: Path, number: signal.Signals, code: int) -> None:
     run = tmp_path / "run"
     with started("run", LOCAL_BREAKOUT, "--out", run, *LONG) as process:
@@ -65,6 +65,7 @@ def test_an_interrupted_run_takes_everything_down(tmp_path: Path, number: signal
         process.send_signal(number)
         output, _ = process.communicate(timeout=30)
     assert process.returncode == code, output
+    assert output.endswith("interrupted; everything was taken down\n")
     assert leftovers(lab) == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -38,8 +39,18 @@ def test_the_tour_has_every_verb() -> None:
 @pytest.mark.parametrize("line", TOUR)
 def test_command(checkout: Path, line: str) -> None:
     command = line.replace("bearerlab", BEARERLAB, 1)
+    # `clean` must not find the crashed labs of others.
+    environment = os.environ | {"BEARERLAB_STATE": str(checkout / "state")}
     # `up` opens Mininet's CLI, which is left again at once.
     done = subprocess.run(
-        command, shell=True, cwd=checkout, input="exit\n", capture_output=True, text=True, check=False, timeout=180
+        command,
+        shell=True,
+        cwd=checkout,
+        env=environment,
+        input="exit\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=180,
     )
     assert done.returncode == 0, done.stdout + done.stderr

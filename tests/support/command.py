@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from testbed.lab.ledger import LABS
+
 ROOT = Path(__file__).parents[2]
 BEARERLAB = str(Path(sys.executable).with_name("bearerlab"))
 
@@ -48,12 +50,12 @@ def events(run: Path, kind: str) -> list[dict[str, Any]]:
 def leftovers(lab: str) -> list[str]:
     """Namespaces, directory and processes of a lab that are still there."""
     left = [path.name for path in Path("/run/netns").glob(f"bl-{lab}*")]
-    left += [str(path) for path in Path("/run/bearerlab").glob(lab)]
+    left += [str(path) for path in LABS.glob(lab)]
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             command = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if f"/run/bearerlab/{lab}/" in command and entry.parent.name != str(os.getpid()):
+        if f"{LABS}/{lab}/" in command and entry.parent.name != str(os.getpid()):
             left.append(command)
     return left
