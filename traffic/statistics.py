@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TypedDict
 
@@ -38,8 +38,10 @@ class OneWayDelays(TypedDict):
 class StampStatistics(TypedDict):
     """`loss` is a share from 0 to 1, None if nothing was sent.
 
-    `longest_gap_ms` is the longest time between the arrivals of two consecutive replies. `reordered` counts replies
-    that arrived after one to a later probe (RFC 4737 §3, over the round trip).
+    `longest_gap_ms` is the longest time without a reply while one was owed: from a reply's arrival, or from the sending
+    of the next probe if that was later, to the next arrival. So a sender that a busy host held up makes no gap, and
+    lost or late packets do. `reordered` counts replies that arrived after one to a later probe (RFC 4737 §3, over the
+    round trip).
     """
 
     sent: int
@@ -97,7 +99,7 @@ def stamp_statistics(samples: Iterable[StampSample], start: float, end: float) -
         owd_ms=OneWayDelays(
             up=distribution(delay.up_ms for delay in delays), down=distribution(delay.down_ms for delay in delays)
         ),
-        longest_gap_ms=max(((later - earlier) * 1000 for (earlier, _), (later, _) in pairwise(arrivals)), default=None),
+        longest_gap_ms=max(_gaps_ms(arrivals, {sample.seq: sample.t for sample in window}), default=None),
         reordered=_reordered(seq for _, seq in arrivals),
     )
 
@@ -114,6 +116,15 @@ def http_statistics(samples: Iterable[HttpSample], start: float, end: float) -> 
         total_ms=distribution(sample.total_ms for sample in good if sample.total_ms is not None),
         served_by=dict(sorted(Counter(sample.served_by for sample in good if sample.served_by is not None).items())),
     )
+
+
+def _gaps_ms(arrivals: Sequence[tuple[float, int]], sent: Mapping[int, float]) -> Iterator[float]:
+    """Between each two arrivals: how long one was owed. `arrivals` are (time, sequence), `sent` is sequence → time."""
+    latest = -1
+    for (earlier, sequence), (later, _) in pairwise(arrivals):
+        latest = max(latest, sequence)
+        owed_since = max(earlier, sent.get(latest + 1, earlier))
+        yield max(0.0, later - owed_since) * 1000
 
 
 def _reordered(sequences_by_arrival: Iterable[int]) -> int:

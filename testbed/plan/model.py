@@ -138,11 +138,16 @@ class PlannedFlow:
 
 @dataclass(frozen=True)
 class PlannedCapture:
-    """A capture of `ifname` at `node`; `point` is its name in path proofs, such as N3."""
+    """A capture of `ifname` at `node` into `captures/<file>`; `point` is its name in path proofs, such as N3.
+
+    `filter` is in libpcap's language; empty for all packets.
+    """
 
     node: str
     ifname: str
     point: str
+    file: str
+    filter: str = ""
 
 
 @dataclass(frozen=True)

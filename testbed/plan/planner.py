@@ -69,10 +69,7 @@ def plan(loaded: Loaded, graph: Graph, presets: Mapping[Tier, TierPreset], *, se
         processes=tuple(plan_processes(scenario, nodes)),
         probes=tuple(plan_probes(scenario)),
         flows=tuple(_flows(scenario, graph)),
-        captures=tuple(
-            PlannedCapture(capture.at, addressing.ifname(graph.link(capture.link), capture.at), capture.point)
-            for capture in scenario.captures
-        ),
+        captures=tuple(_captures(scenario, graph, nodes)),
     )
 
 
@@ -165,3 +162,12 @@ def _flows(scenario: Scenario, graph: Graph) -> Iterable[PlannedFlow]:
     for name, flow in scenario.flows.items():
         devices = tuple(addressing.ifname(graph.link(link), flow.at) for link in flow.links)
         yield PlannedFlow(name, flow.ue, str(scenario.services[flow.service].address), flow.at, devices)
+
+
+def _captures(scenario: Scenario, graph: Graph, nodes: tuple[PlannedNode, ...]) -> Iterable[PlannedCapture]:
+    addresses = {node.name: node.address() for node in nodes if node.name in {c.peer for c in scenario.captures}}
+    for capture in scenario.captures:
+        dev = addressing.ifname(graph.link(capture.link), capture.at)
+        file = "-".join((capture.at, dev, *([capture.peer] if capture.peer else []))) + ".pcapng"
+        only = f"host {addresses[capture.peer]}" if capture.peer else ""
+        yield PlannedCapture(capture.at, dev, capture.point, file, only)

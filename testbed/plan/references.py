@@ -159,8 +159,16 @@ class References:
             where = f"captures[{index}]"
             yield from self._nodes.check(f"{where}.at", capture.at)
             yield from self._link_at(f"{where}.link", capture.link, capture.at)
-            if any((earlier.at, earlier.link) == (capture.at, capture.link) for earlier in captures[:index]):
-                yield Problem(where, f'"{capture.link}" at {capture.at} a second time', "each interface once")
+            if capture.peer is not None:
+                yield from self._addressed().check(f"{where}.peer", capture.peer)
+            same = (capture.at, capture.link, capture.peer)
+            if any((earlier.at, earlier.link, earlier.peer) == same for earlier in captures[:index]):
+                yield Problem(where, f'"{capture.link}" at {capture.at} a second time', "each interface and peer once")
+
+    def _addressed(self) -> Names:
+        """Nodes whose address the plan knows: not bridges, and not UEs, whose address the SMF picks."""
+        nodes = (node for node in self.graph.nodes if node.role not in LAYER2 | {Role.UE})
+        return Names("a node with an address of the plan", tuple(node.name for node in nodes))
 
     def _link_at(self, where: str, link: str, node: str) -> Iterator[Problem]:
         here = tuple(other.name for other in self.graph.links_of(node))

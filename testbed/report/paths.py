@@ -57,7 +57,7 @@ def _measured(record: RunRecord, scenario: Scenario) -> Iterator[Window]:
 
 def _captures(record: RunRecord, plan: Plan) -> Iterator[tuple[CapturePoint, tuple[Packet, ...]]]:
     for capture in plan.captures:
-        path = record.directory / "captures" / f"{capture.node}-{capture.ifname}.pcapng"
+        path = record.directory / "captures" / capture.file
         if path.is_file():
             yield CapturePoint(capture.point, capture.node), tuple(pcapng.read(path))
 

@@ -11,31 +11,39 @@ from itertools import groupby
 
 from testbed import netns
 from testbed.errors import RunInvalidError
-from testbed.lab.processes import Command
-from testbed.plan.model import PlannedCapture, PlannedFlow
+from testbed.lab.processes import Command, Supervisor
+from testbed.plan.model import Plan, PlannedCapture, PlannedFlow
+from testbed.record import RunRecord
 from testbed.run.running import Testbed
 from traffic import capture, flowcount
 
 
 @contextmanager
+def captured(plan: Plan, record: RunRecord, supervisor: Supervisor) -> Iterator[None]:
+    """Run the plan's captures for the time of the body."""
+    names = [_start_capture(planned, record, supervisor) for planned in plan.captures]
+    for name in names:
+        supervisor.wait_ready(name)
+    yield
+    if names:
+        # The kernel holds captured packets back for a while.
+        time.sleep(capture.HELD_BY_KERNEL_S)
+        supervisor.stop(*names)
+
+
+@contextmanager
 def observed(testbed: Testbed) -> Iterator[None]:
-    """Run captures, flow counters and probes for the time of the body."""
+    """Run flow counters and probes for the time of the body."""
     supervisor, plan = testbed.lab.supervisor, testbed.plan
-    captures = [_start_capture(testbed, planned) for planned in plan.captures]
     for node, flows in _by_node(plan.flows):
         _nft(testbed, node, ("nft", "-f", "-"), flowcount.ruleset(counted(flows, testbed.ue_addresses)))
-    for name in captures:
-        supervisor.wait_ready(name)
     for probe in plan.probes:
         supervisor.start_planned(probe)
     for probe in plan.probes:
         supervisor.wait_ready(probe.name)
     yield
-    # Probes wait for their last replies, and the kernel holds captured packets back for a while.
+    # They wait for their last replies.
     supervisor.stop(*(probe.name for probe in plan.probes))
-    if captures:
-        time.sleep(capture.HELD_BY_KERNEL_S)
-        supervisor.stop(*captures)
 
 
 def read_flows(testbed: Testbed) -> None:
@@ -66,11 +74,12 @@ def _counter(flow: PlannedFlow, ifname: str) -> str:
     return f"{flow.name}.{ifname}"
 
 
-def _start_capture(testbed: Testbed, planned: PlannedCapture) -> str:
-    path = testbed.record.directory / "captures" / f"{planned.node}-{planned.ifname}.pcapng"
-    argv = capture.dumpcap_argv(planned.ifname, path, comment=f"{planned.point} at {planned.node}")
-    name = f"capture-{planned.node}-{planned.ifname}"
-    testbed.lab.supervisor.start(Command(name, planned.node, argv, is_ready=lambda: capture.ready(path)))
+def _start_capture(planned: PlannedCapture, record: RunRecord, supervisor: Supervisor) -> str:
+    path = record.directory / "captures" / planned.file
+    comment = f"{planned.point} at {planned.node}"
+    argv = capture.dumpcap_argv(planned.ifname, path, capture_filter=planned.filter, comment=comment)
+    name = f"capture-{path.stem}"
+    supervisor.start(Command(name, planned.node, argv, is_ready=lambda: capture.ready(path)))
     return name
 
 

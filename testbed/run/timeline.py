@@ -52,14 +52,19 @@ def _insert(step: InsertUlcl, testbed: Testbed) -> list[dict[str, Any]]:
     # TS 29.212 §5.4.2: a description is written for the downlink, so the service is its source.
     sdf = [f"permit out ip from {addresses[name]}/32 to assigned" for name in target.services]
     body = {"supi": target.ue, "upf": target.upf, "sdf": sdf}
-    answer: dict[str, list[dict[str, Any]]] = testbed.ask("smf", "POST", "/ulcl", body)
+    answer: dict[str, list[dict[str, Any]]] = testbed.ask(_smf(testbed), "POST", "/ulcl", body)
     return answer["steps"]
 
 
 def _remove(step: RemoveUlcl, testbed: Testbed) -> list[dict[str, Any]]:
     ue = step.remove_ulcl.ue
-    answer: dict[str, list[dict[str, Any]]] = testbed.ask("smf", "DELETE", f"/ulcl/{ue}")
+    answer: dict[str, list[dict[str, Any]]] = testbed.ask(_smf(testbed), "DELETE", f"/ulcl/{ue}")
     return answer["steps"]
+
+
+def _smf(testbed: Testbed) -> str:
+    assert testbed.plan.smf is not None, "the references were checked: a UL CL needs a session, and that an SMF"
+    return testbed.plan.smf
 
 
 def _pass_time(testbed: Testbed, seconds: float) -> None:

@@ -189,6 +189,11 @@ class Capture(_Strict):
     at: Name = Field(description="The node.", examples=["gnb1"])
     link: str = Field(description="One of its links.", examples=["gnb1-csr1"])
     point: str = Field(description="What the point is called in path proofs.", examples=["N3"])
+    peer: Name | None = Field(
+        default=None,
+        description="Only packets to and from this node's address, e.g. to tell N3 from N9 on one interface.",
+        examples=["gnb1"],
+    )
 
 
 class Measure(_Strict):

@@ -84,11 +84,28 @@ def test_links_report_what_they_did(result: dict[str, Any]) -> None:
 
 def test_captures_dissect_cleanly(run: Path) -> None:
     captures = sorted((run / "captures").glob("*.pcapng"))
-    assert len(captures) == 5
+    assert len(captures) == 8
     for capture in captures:
         argv = ["tshark", "-r", str(capture), "-Y", "_ws.malformed || _ws.expert.severity == error"]
         found = subprocess.run(argv, capture_output=True, text=True, check=True)
         assert found.stdout == "", capture.name
+
+
+def test_n4_is_captured_from_its_first_message(run: Path) -> None:
+    argv = [
+        "tshark",
+        "-r",
+        str(run / "captures" / "smf-lan-cloud.pcapng"),
+        "-Y",
+        "pfcp",
+        "-T",
+        "fields",
+        "-e",
+        "pfcp.msg_type",
+    ]
+    kinds = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.split()
+    assert kinds[0] == "5", "an Association Setup Request comes first"
+    assert set(kinds) >= {"5", "6", "50", "51", "52", "53", "54", "55"}
 
 
 def test_junit_and_report(run: Path) -> None:

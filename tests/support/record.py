@@ -130,7 +130,7 @@ def _http(probe: HttpProbe, *, moved: bool) -> Iterator[HttpSample]:
 
 
 def _captures(record: RunRecord) -> None:
-    """What the five captures saw of the probes in the middle of the windows `before`, `edge` and `after`."""
+    """What the captures saw of the probes in the middle of the windows `before`, `edge` and `after`."""
     seen: dict[str, list[tuple[float, bytes]]] = {}
     for sequence, at_edge in ((400, False), (1450, True), (2500, False)):
         sent = ZERO + sequence / 100
@@ -145,7 +145,7 @@ def _captures(record: RunRecord) -> None:
         down = frame(g_pdu(upf, "10.1.0.0", 1, reply, uplink=False))
         for name, packets in {
             "gnb1-csr1": [(0.001, up), (0.0016 + 2 * delay, down)],
-            f"{node}-{port}": [(0.001 + delay, up), (0.0015 + delay, down)],
+            f"{node}-{port}-gnb1": [(0.001 + delay, up), (0.0015 + delay, down)],
             f"{node}-{lan}": [(0.0011 + delay, frame(question)), (0.0014 + delay, frame(reply))],
         }.items():
             seen.setdefault(name, []).extend((sent + after, octets) for after, octets in packets)

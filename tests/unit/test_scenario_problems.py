@@ -153,7 +153,12 @@ CASES: list[tuple[str, Change, list[str]]] = [
     (
         "two captures of one interface",
         lambda data: data["captures"].append(data["captures"][0]),
-        ['captures[5]: got "gnb1-csr1" at gnb1 a second time; want each interface once'],
+        ['captures[8]: got "lan-cloud-smf" at smf a second time; want each interface and peer once'],
+    ),
+    (
+        "a capture's peer without an address",
+        setting("captures.2.peer", "ue1"),
+        ['captures[2].peer: got "ue1"; want a node with an address of the plan'],
     ),
     (
         "a pool that is too small",

@@ -61,6 +61,16 @@ def test_longest_gap_is_between_arrivals_not_between_sendings() -> None:
     assert stamp_statistics(samples, 0, 2)["longest_gap_ms"] == pytest.approx(110)
 
 
+def test_a_sender_that_was_held_up_makes_no_gap() -> None:
+    samples = [back(0, 1.00, 5, 5), back(1, 1.50, 5, 5), back(2, 1.51, 5, 5)]
+    assert stamp_statistics(samples, 0, 2)["longest_gap_ms"] == pytest.approx(10)
+
+
+def test_lost_probes_make_a_gap_from_when_the_first_of_them_was_sent() -> None:
+    samples = [back(0, 1.00, 2, 2), lost(1, 1.01), lost(2, 1.02), back(3, 1.10, 2, 2)]
+    assert stamp_statistics(samples, 0, 2)["longest_gap_ms"] == pytest.approx(94)
+
+
 @pytest.mark.parametrize("samples", [[], [lost(0, 1.0)], [back(0, 1.0), lost(1, 1.5)]])
 def test_no_gap_without_two_replies(samples: list[StampSample]) -> None:
     assert stamp_statistics(samples, 0, 2)["longest_gap_ms"] is None
