@@ -11,7 +11,6 @@ import typer
 
 from testbed import cli
 
-
 Run = Callable[[Callable[[], object]], int]
 
 
