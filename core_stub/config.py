@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from testbed.errors import InputError, Problem
-from testbed.scenario.template import read_data
+from testbed.scenario.template import parse_yaml, read_data
 from testbed.validation import problem
 
 
@@ -52,9 +53,18 @@ _KNOWN = "a key that this network function has"
 File = TypeVar("File", bound=Section)
 
 
-def load_config(path: Path, model: type[File]) -> File:
-    """The file at `path` (a Jinja2 template if it ends in `.j2`) as a `model`; InputError with all of its problems."""
-    data = read_data(path, {})
+def template_variables(settings: Sequence[str]) -> dict[str, Any]:
+    """`["ue_mtu=1400"]` as `{"ue_mtu": 1400}`: the value is YAML. InputError for what is no setting."""
+    split = {setting: setting.partition("=") for setting in settings}
+    wrong = [setting for setting, (name, equals, _) in split.items() if not (equals and name.isidentifier())]
+    if wrong:
+        raise InputError("--set", [Problem(setting, "no name of a variable", "NAME=VALUE") for setting in wrong])
+    return {name: parse_yaml(f"--set {name}", value) for name, _, value in split.values()}
+
+
+def load_config(path: Path, model: type[File], variables: Mapping[str, Any]) -> File:
+    """The file at `path` as a `model`, or the template if it ends in `.j2`; InputError with all of its problems."""
+    data = read_data(path, variables)
     if not isinstance(data, dict):
         want = f"a mapping with the key {' and '.join(model.model_fields)}"
         raise InputError(str(path), [Problem("file", type(data).__name__, want)])

@@ -7,21 +7,27 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
+from typing import Any
 
+from core_stub.config import template_variables
 from testbed.errors import BearerlabError
 
+Serve = Callable[[Path, Mapping[str, Any]], Coroutine[None, None, None]]
+"""Runs a network function from its configuration file and the variables for it, if it is a template."""
 
-def run(prog: str, serve: Callable[[Path], Coroutine[None, None, None]]) -> int:
-    """The exit code of `serve(config file)`, which ends by `stop_event()`; what is fatal becomes one message."""
+
+def run(prog: str, serve: Serve) -> int:
+    """The exit code of `serve`, which ends by `stop_event()`; what is fatal becomes one message."""
     parser = argparse.ArgumentParser(prog=prog)
-    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="YAML configuration file")
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="YAML file, or a template .j2")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a variable of a template")
     arguments = parser.parse_args()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=f"%(asctime)s {prog} %(levelname)s %(message)s")
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     try:
-        asyncio.run(serve(arguments.config))
+        asyncio.run(serve(arguments.config, template_variables(arguments.set)))
     except BearerlabError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -60,7 +60,7 @@ class TopologyFile(_Strict):
 
 def read_topology(path: Path, variables: dict[str, Any]) -> Graph:
     """The graph in the file at `path`; `variables` are for a template. InputError with all problems."""
-    data = read_data(path, variables)
+    data = read_data(path, variables, hint="give it in topology.params")
     try:
         parsed = TopologyFile.model_validate(data)
     except ValidationError as error:

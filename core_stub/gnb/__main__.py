@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -22,9 +24,9 @@ _SMF_TIMEOUT = aiohttp.ClientTimeout(total=20)
 """Longer than the SMF takes to give a UPF up: T1 times N1, and again to undo what may have been done."""
 
 
-async def serve(path: Path) -> None:
+async def serve(path: Path, variables: Mapping[str, Any]) -> None:
     """Run the gNB of the file at `path` until SIGTERM."""
-    config = load_config(path, GnbFile).gnb
+    config = load_config(path, GnbFile, variables).gnb
     stop = stop_event()
     gtpu = config.gtpu.server[0].address
     callback = f"http://{config.api.address}:{config.api.port}"

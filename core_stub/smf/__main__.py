@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -19,9 +21,9 @@ from core_stub.smf.service import Smf
 from testbed.events import emit
 
 
-async def serve(path: Path) -> None:
+async def serve(path: Path, variables: Mapping[str, Any]) -> None:
     """Run the SMF of the file at `path` until SIGTERM."""
-    config = load(path)
+    config = load(path, variables)
     stop = stop_event()
     sbi = config.sbi.server[0]
     async with AsyncExitStack() as stack:

@@ -5,11 +5,11 @@ Ours are `name`, `dnai` and `role` of a UPF, `sst`, `sd` and `qfi` of a session,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -99,9 +99,9 @@ class SmfFile(Section):
     smf: SmfConfig
 
 
-def load(path: Path) -> SmfConfig:
-    """The configuration in `path` (a Jinja2 template if it ends in `.j2`); InputError carries all problems."""
-    config = load_config(path, SmfFile).smf
+def load(path: Path, variables: Mapping[str, Any]) -> SmfConfig:
+    """The configuration in `path` (a template if it ends in `.j2`); InputError carries all problems."""
+    config = load_config(path, SmfFile, variables).smf
     if problems := tuple(_contradictions(config)):
         raise InputError(str(path), problems)
     return config

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from random import SystemRandom
+from typing import Any
 
 from core_stub.config import load_config
 from core_stub.http import http_on_socket
@@ -21,9 +23,9 @@ from core_stub.upf.userplane.python import PythonUserPlane
 from testbed.events import emit
 
 
-async def serve(path: Path) -> None:
+async def serve(path: Path, variables: Mapping[str, Any]) -> None:
     """Run the UPF of the file at `path` until SIGTERM."""
-    config = load_config(path, UpfFile).upf
+    config = load_config(path, UpfFile, variables).upf
     stop = stop_event()
     n4, gtpu = config.pfcp.server[0], config.gtpu.server[0].address
     pools = [pool.subnet for pool in config.session]

@@ -14,11 +14,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
 from testbed.errors import InputError, Problem
 
+SET = "give it with --set NAME=VALUE"
 
-def read_data(path: Path, variables: Mapping[str, Any]) -> Any:
-    """The data in the YAML file at `path`, rendered first if it is a template; InputError for what cannot be read."""
+
+def read_data(path: Path, variables: Mapping[str, Any], *, hint: str = SET) -> Any:
+    """The data in the YAML file at `path`, rendered first if it is a template; InputError for what cannot be read.
+
+    `hint` says how a variable is given that a template wants.
+    """
     try:
-        text = render(path, variables) if path.suffix == ".j2" else path.read_text(encoding="utf-8")
+        text = render(path, variables, hint=hint) if path.suffix == ".j2" else path.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(str(path), [Problem("file", error.strerror or str(error), "a readable file")]) from error
     except UnicodeDecodeError as error:
@@ -28,7 +33,7 @@ def read_data(path: Path, variables: Mapping[str, Any]) -> Any:
     return parse_yaml(str(path), text)
 
 
-def render(path: Path, variables: Mapping[str, Any]) -> str:
+def render(path: Path, variables: Mapping[str, Any], *, hint: str = SET) -> str:
     """The text of the template at `path` with `variables`; includes are looked up beside it."""
     environment = Environment(
         loader=FileSystemLoader(path.parent), undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False
@@ -40,7 +45,7 @@ def render(path: Path, variables: Mapping[str, Any]) -> str:
         raise InputError(error.filename or str(path), [problem]) from error
     except UndefinedError as error:
         line = _template_line(error, path)
-        problem = Problem(f"line {line}", error.message or "", "every variable given", "give it with --set NAME=VALUE")
+        problem = Problem(f"line {line}", error.message or "", "every variable given", hint)
         raise InputError(str(path), [problem]) from error
     except TemplateError as error:
         raise InputError(str(path), [Problem("template", str(error), "a valid Jinja2 template")]) from error

@@ -78,7 +78,7 @@ def smf_config(tmp_path: Path) -> SmfConfig:
     """`smf_yaml()`, loaded."""
     path = tmp_path / "smf.yaml"
     path.write_text(yaml.safe_dump(smf_yaml()))
-    return load(path)
+    return load(path, {})
 
 
 @dataclass

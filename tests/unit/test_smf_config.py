@@ -55,7 +55,7 @@ def test_a_upf_of_open5gs_with_an_address_only_anchors_everything(tmp_path: Path
     data = smf_yaml()
     data["smf"]["pfcp"]["client"]["upf"] = [{"address": "127.0.0.7"}]
     (tmp_path / "smf.yaml").write_text(yaml.safe_dump(data))
-    (upf,) = load(tmp_path / "smf.yaml").pfcp.client.upf
+    (upf,) = load(tmp_path / "smf.yaml", {}).pfcp.client.upf
     assert upf.label == "127.0.0.7"
     assert upf.anchors("internet")
 
@@ -64,7 +64,7 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
     path = tmp_path / "smf.yaml"
     path.write_text(BAD)
     with pytest.raises(InputError) as caught:
-        load(path)
+        load(path, {})
     assert "\n".join(map(str, caught.value.problems)) == BAD_PROBLEMS
 
 
@@ -76,7 +76,7 @@ def test_contradictions_all_at_once(tmp_path: Path) -> None:
     pools.append({"subnet": "10.46.0.0/16", "dnn": "ims", "gateway": "10.47.0.1"})
     (tmp_path / "smf.yaml").write_text(yaml.safe_dump(data))
     with pytest.raises(InputError) as caught:
-        load(tmp_path / "smf.yaml")
+        load(tmp_path / "smf.yaml", {})
     assert [str(problem) for problem in caught.value.problems] == [
         'smf.pfcp.client.upf[2].address: got "10.1.0.9"; want an address that no other UPF has',
         'smf.pfcp.client.upf[2].name: got "upf-edge"; want a name that no other UPF has',
@@ -91,4 +91,4 @@ def test_contradictions_all_at_once(tmp_path: Path) -> None:
 def test_what_is_no_configuration_is_said_so(tmp_path: Path, text: str) -> None:
     (tmp_path / "smf.yaml").write_text(text)
     with pytest.raises(InputError, match=r"smf\.yaml: .*; want "):
-        load(tmp_path / "smf.yaml")
+        load(tmp_path / "smf.yaml", {})

@@ -37,14 +37,14 @@ def written(tmp_path: Path, text: str) -> Path:
 
 def problems(tmp_path: Path, text: str, model: type[UpfFile] | type[GnbFile]) -> set[str]:
     with pytest.raises(InputError) as caught:
-        load_config(written(tmp_path, text), model)
+        load_config(written(tmp_path, text), model, {})
     return {problem.where for problem in caught.value.problems}
 
 
 def test_defaults(tmp_path: Path) -> None:
-    upf = load_config(written(tmp_path, UPF), UpfFile).upf
+    upf = load_config(written(tmp_path, UPF), UpfFile, {}).upf
     assert (upf.pfcp.server[0].port, upf.session[0].dev, upf.mtu) == (8805, "n6", 1500)
-    gnb = load_config(written(tmp_path, GNB), GnbFile).gnb
+    gnb = load_config(written(tmp_path, GNB), GnbFile, {}).gnb
     assert (gnb.api.port, gnb.smf.port) == (7778, 7777)
 
 
