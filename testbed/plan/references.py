@@ -167,8 +167,11 @@ class References:
 
     def _addressed(self) -> Names:
         """Nodes whose address the plan knows: not bridges, and not UEs, whose address the SMF picks."""
-        nodes = (node for node in self.graph.nodes if node.role not in LAYER2 | {Role.UE})
-        return Names("a node with an address of the plan", tuple(node.name for node in nodes))
+        on_ports = {port.node for subnet in self.subnets for port in subnet.ports()}
+        nodes = (node for node in self.graph.nodes if node.role is Role.ROUTER or node.name in on_ports)
+        return Names(
+            "a node with an address of the plan", tuple(node.name for node in nodes if node.role is not Role.UE)
+        )
 
     def _link_at(self, where: str, link: str, node: str) -> Iterator[Problem]:
         here = tuple(other.name for other in self.graph.links_of(node))

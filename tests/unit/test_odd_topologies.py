@@ -143,6 +143,14 @@ def test_a_service_on_another_island_than_the_user_s_psa(tmp_path: Path) -> None
     ]
 
 
+def test_a_capture_of_packets_to_a_node_without_an_address(tmp_path: Path) -> None:
+    def change(data: Data) -> None:
+        data["captures"] = [{"at": "r1", "link": "r1-r2", "point": "N6", "peer": "app9"}]
+
+    (problem,) = found(tmp_path, without(app9="host"), change)
+    assert problem.startswith('captures[0].peer: got "app9"; want a node with an address of the plan: gnb1, r1, r2')
+
+
 def test_all_of_it_at_once(tmp_path: Path) -> None:
     def change(data: Data) -> None:
         data["core"]["dnns"]["internet"]["pool"] = "10.45.0.0/32"
