@@ -57,7 +57,7 @@ def _fatal(process: str, kind: str, fields: dict[str, Any]) -> str | None:
         case "link_down":
             return f"{process} has lost the link {fields.get('link')}: its interface {fields.get('ifname')} is gone"
         case "session_lost":
-            return f"{process} has lost the PDU session of {fields.get('ue', fields.get('supi'))}"
+            return f"{process} has lost the PDU session of {fields['ue']}"
         case "association" if fields.get("state") == "down":
             return f"{process} has lost its PFCP association with {fields.get('name') or fields.get('peer')}"
     return None
