@@ -6,7 +6,6 @@ import json
 import socket
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +78,20 @@ class WireEngine:
 
 def _profiles(a_to_b: LinkProfile, b_to_a: LinkProfile) -> dict[str, object]:
     sides = {"a_to_b": a_to_b, "b_to_a": b_to_a}
-    return {f"{side}.{field}": value for side, profile in sides.items() for field, value in asdict(profile).items()}
+    return {f"{side}.{key}": value for side, profile in sides.items() for key, value in _members(profile).items()}
+
+
+def _members(profile: LinkProfile) -> dict[str, object]:
+    members = {"delay_ms": profile.delay_ms, "jitter_ms": profile.jitter_ms, "loss": profile.loss}
+    return {**members, "rate_bps": profile.rate_bps, "queue_ms": _queue_ms(profile)}
+
+
+def _queue_ms(profile: LinkProfile) -> float:
+    queue, full_frame = profile.queue, 1514
+    if queue.ms is not None or profile.rate_bps is None:
+        return queue.ms or 0.0
+    held = queue.bytes if queue.bytes is not None else (queue.packets or 0) * full_frame
+    return held * 8000 / profile.rate_bps
 
 
 def _counters(link: dict[str, Any]) -> LinkCounters:

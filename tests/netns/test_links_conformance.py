@@ -11,7 +11,7 @@ import pytest
 
 from testbed import netns
 from testbed.links.engine import EmulatedLink, LinkEngineError, netem_available
-from testbed.links.profile import LinkProfile
+from testbed.links.profile import LinkProfile, Queue
 from tests.support.link_rig import OVERHEAD, Rig, ip_batch, percentile, rig
 
 pytestmark = pytest.mark.netns
@@ -93,7 +93,7 @@ def test_loss_takes_the_share_of_the_profile_and_no_other_packet(link: Rig) -> N
 
 @pytest.mark.parametrize("rate_bps", [2_000_000, 50_000_000])
 def test_a_limited_link_carries_its_rate(link: Rig, rate_bps: int) -> None:
-    link.add(LinkProfile(rate_bps=rate_bps, queue_ms=3000))
+    link.add(LinkProfile(rate_bps=rate_bps, queue=Queue(ms=3000)))
     count = rate_bps // 20_000
     with link.traffic() as traffic:
         traffic.blast(count, size=1250)
@@ -105,7 +105,7 @@ def test_a_limited_link_carries_its_rate(link: Rig, rate_bps: int) -> None:
 
 
 def test_the_queue_of_a_limited_link_is_bounded(link: Rig) -> None:
-    link.add(LinkProfile(rate_bps=10_000_000, queue_ms=20))
+    link.add(LinkProfile(rate_bps=10_000_000, queue=Queue(ms=20)))
     with link.traffic() as traffic:
         traffic.blast(400, size=1250)
         arrivals = traffic.arrivals(400, quiet_s=0.5)
