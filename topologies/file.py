@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from testbed.errors import InputError, Problem
 from testbed.graph import Graph, Link, Node, Role, Tier
-from testbed.scenario.model import Name
+from testbed.scenario.base import Name
 from testbed.scenario.template import read_data
 from testbed.units import DistanceKm
 from testbed.validation import problem

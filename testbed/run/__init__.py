@@ -2,6 +2,7 @@
 
 bringup.py     a plan as a running testbed     session.py     PDU sessions from the lab's side
 timeline.py    the steps of a scenario         observe.py     probes, captures, flow counters
+links.py       what links do now, traces       control.py      `lab.sock`, for `bearerlab impair`
 management.py  requests to network functions   provenance.py  where a result comes from
 progress.py    what a person sees meanwhile
 """
@@ -72,6 +73,7 @@ def up(file: Path, *, out: Path | None, settings: Sequence[str], seed: int | Non
     record = _record(file, scenario, planned, out)
     with testbed(planned, record, progress) as running:
         progress.say(f"record: {record.directory}")
+        running.links.begin_traces()
         shell.open_cli(running.lab.net)
 
 

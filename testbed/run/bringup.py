@@ -24,6 +24,7 @@ from testbed.links.wire import WireEngine, wire_argv
 from testbed.plan.model import Plan, PlannedNode
 from testbed.record import RunRecord
 from testbed.run import session
+from testbed.run.links import Links
 from testbed.run.progress import Progress
 from topologies.network import RunningLab, lab
 
@@ -39,8 +40,8 @@ class Testbed:
     plan: Plan
     record: RunRecord
     lab: RunningLab
-    engine: LinkEngine | None
-    """None if no link is emulated."""
+    links: Links
+    """The emulated ones."""
     events: Inbox
     ue_addresses: Mapping[str, str]
     """UE → the address that the SMF gave its PDU session."""
@@ -50,8 +51,9 @@ class Testbed:
         return self.lab.ledger.directory / f"{function}.sock"
 
     def alive(self) -> None:
-        """RunInvalidError if a process has died."""
+        """RunInvalidError if a process has died, LinkEngineError if a link could not follow its trace."""
         self.lab.supervisor.check()
+        self.links.check()
 
 
 class Inbox:
@@ -120,9 +122,10 @@ def testbed(plan: Plan, record: RunRecord, progress: Progress) -> Iterator[Testb
             addresses = session.establish(plan, running, record)
         for ue, address in addresses.items():
             progress.say(f"{ue} has {address}")
-        yield Testbed(plan, record, running, engine, inbox, addresses)
+        links = stack.enter_context(Links(plan, engine, record))
+        yield Testbed(plan, record, running, links, inbox, addresses)
         if engine:
-            record.write_json("links.json", _links(plan, engine.name, engine.counters()))
+            record.write_json("links.json", _links(plan, engine.name, links.counters()))
 
 
 def _start_engine(stack: ExitStack, plan: Plan, running: RunningLab) -> LinkEngine:
