@@ -25,8 +25,8 @@ setup:
 
 native: $(WIRE)
 
-$(WIRE): testbed/links/wire.c
-	$(CC) -O2 -g -Wall -Wextra -Werror -std=gnu11 -o $@ $< -lm
+$(WIRE): $(wildcard testbed/links/wire_src/*.[ch])
+	$(CC) -O2 -g -Wall -Wextra -Werror -std=gnu11 -o $@ $(filter %.c,$^) -lm
 
 lock:  ## resolve pyproject.toml again
 	python3 -m venv build/lock && build/lock/bin/pip install --quiet uv
