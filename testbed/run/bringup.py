@@ -24,9 +24,11 @@ from testbed.links.wire import WireEngine, wire_argv
 from testbed.plan.model import Plan, PlannedNode
 from testbed.record import RunRecord
 from testbed.run import session
+from testbed.run.control import control
 from testbed.run.links import Links
 from testbed.run.progress import Progress
 from topologies.network import RunningLab, lab
+from topologies.tiers import PRESETS
 
 NEEDED = ("root", "netns", "veth", "bridge", "mininet", "mnexec")
 READY_WITHIN_S = 20.0
@@ -123,6 +125,7 @@ def testbed(plan: Plan, record: RunRecord, progress: Progress) -> Iterator[Testb
         for ue, address in addresses.items():
             progress.say(f"{ue} has {address}")
         links = stack.enter_context(Links(plan, engine, record))
+        stack.enter_context(control(running.ledger.directory, links, PRESETS))
         yield Testbed(plan, record, running, links, inbox, addresses)
         if engine:
             record.write_json("links.json", _links(plan, engine.name, links.counters()))

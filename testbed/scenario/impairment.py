@@ -186,7 +186,9 @@ class Parameters(Strict):
         default=None, description="What a full queue does; CoDel is RFC 8289.", examples=["codel-ecn"]
     )
     trace: ProfileTrace | None = Field(
-        default=None, description="Change rate, delay and loss over time.", examples=[{"file": "traces/uplink-5g-synthetic.txt"}]
+        default=None,
+        description="Change rate, delay and loss over time.",
+        examples=[{"file": "traces/uplink-5g-synthetic.txt"}],
     )
 
     @field_validator("jitter_table")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from testbed.errors import InputError, Problem
-from testbed.scenario.files import Files, read_files
-from testbed.scenario.impairment import LOSS_MODELS
+from testbed.scenario.files import Files, directions, read_files, read_parameters
+from testbed.scenario.impairment import LOSS_MODELS, Change
 from testbed.scenario.model import Scenario
 from testbed.scenario.steps import STEPS
 from testbed.scenario.template import read_data
@@ -82,6 +82,32 @@ def _with_files(loaded: Loaded, beside: Path) -> Loaded:
     files, problems = read_files(loaded.scenario, beside)
     found = (replace(problem, where=in_the_file(problem.where, loaded.left_out)) for problem in problems)
     return replace(loaded, files=files, problems=(*loaded.problems, *found))
+
+
+def change_from(source: str, data: Mapping[str, Any], beside: Path, presets: Collection[str]) -> tuple[Change, Files]:
+    """A change of a link that somebody asks for while it runs, and its files; InputError with all problems."""
+    try:
+        change = Change.model_validate(data)
+    except ValidationError as error:
+        known = f"one of {', '.join(Change.model_fields)}"
+        details = error.errors(include_url=False)
+        raise InputError(
+            source, [problem(detail, _location(detail), known_keys=known) for detail in details]
+        ) from error
+    files, problems = read_parameters(directions("", change), beside)
+    if change.preset and change.preset not in presets:
+        problems += (Problem("preset", f'"{change.preset}"', f"a preset: {', '.join(presets)}"),)
+    if problems:
+        raise InputError(source, problems)
+    return change, files
+
+
+def assigned(settings: Sequence[str]) -> dict[str, Any]:
+    """The data that settings `key.path=value` make; InputError for what is none."""
+    data: dict[str, Any] = {}
+    for keys, value in map(_assignment, settings):
+        _assign(data, keys, value)
+    return data
 
 
 def in_the_file(where: str, left_out: Sequence[str]) -> str:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from testbed.errors import InputError
-from testbed.links.engine import EmulatedLink, LinkCounters, LinkEngineError
+from testbed.links.engine import LinkEngineError
 from testbed.links.profile import LinkProfile
 from testbed.links.trace import AtEnd, Trace, TracePoint
 from testbed.plan.model import Behaviour, Direction, Plan
 from testbed.record import RunRecord
 from testbed.run.links import Course, Links
 from tests.support.lab_plans import five_nodes
+from tests.support.memory_engine import Engine
 from tests.support.polling import eventually
 
 POINTS = (TracePoint(1000), TracePoint(2000, 20.0), TracePoint(3000, None, 0.5))
@@ -56,34 +57,6 @@ def test_a_trace_that_holds_ends_once() -> None:
     assert holding.next_change(0.3) is None
     assert [holding.ends(now)["up"] for now in (0.29, 0.3, 9)] == [0, 1, 1]
     assert [course(AtEnd.REPEAT).ends(now)["up"] for now in (0.29, 0.3, 0.9)] == [0, 1, 3]
-
-
-class Engine:
-    """Remembers what it was told."""
-
-    name = "memory"
-
-    def __init__(self) -> None:
-        self.changes: list[tuple[str, LinkProfile, LinkProfile]] = []
-        self.states: list[tuple[str, bool]] = []
-        self.broken = False
-
-    def add(self, links: Iterable[EmulatedLink]) -> None:
-        raise NotImplementedError
-
-    def change(self, name: str, a_to_b: LinkProfile, b_to_a: LinkProfile) -> None:
-        if self.broken:
-            raise LinkEngineError(name, "broken")
-        self.changes.append((name, a_to_b, b_to_a))
-
-    def set_up(self, name: str, *, up: bool) -> None:
-        self.states.append((name, up))
-
-    def counters(self) -> tuple[LinkCounters, ...]:
-        return ()
-
-    def close(self) -> None:
-        raise NotImplementedError
 
 
 def plan(at_end: AtEnd | None = None) -> Plan:
