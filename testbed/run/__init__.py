@@ -4,6 +4,7 @@ bringup.py     a plan as a running testbed     session.py     PDU sessions from 
 timeline.py    the steps of a scenario         observe.py     probes, captures, flow counters
 links.py       what links do now, traces       control.py      `lab.sock`, for `bearerlab impair`
 management.py  requests to network functions   provenance.py  where a result comes from
+hostload.py    how busy the host was           achieved.py    what links did, counted
 progress.py    what a person sees meanwhile
 """
 
@@ -11,19 +12,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from testbed.errors import InputError, RunInvalidError
-from testbed.host import cpu_shares, cpu_ticks
 from testbed.plan.model import Plan
 from testbed.plan.planner import check, plan
 from testbed.record import RunRecord
 from testbed.report import render
 from testbed.report.result import Result
 from testbed.run.bringup import require, testbed
+from testbed.run.hostload import load_between, read_host
 from testbed.run.progress import Progress
 from testbed.run.provenance import provenance
 from testbed.run.timeline import play
@@ -55,9 +55,9 @@ def run(
     record = _record(file, scenario, planned, out)
     try:
         with testbed(planned, record, progress) as running:
-            before = cpu_ticks()
+            before = read_host(running.lab.supervisor)
             play(scenario, running, progress)
-            record.event("host", **asdict(cpu_shares(before, cpu_ticks())))
+            record.event("host", **load_between(before, read_host(running.lab.supervisor)))
         progress.say("everything is taken down; writing the report")
     except RunInvalidError as error:
         record.event("invalid", reason=error.reason, process=error.process, log_tail=error.log_tail)
@@ -73,7 +73,7 @@ def up(file: Path, *, out: Path | None, settings: Sequence[str], seed: int | Non
     record = _record(file, scenario, planned, out)
     with testbed(planned, record, progress) as running:
         progress.say(f"record: {record.directory}")
-        running.links.begin_traces()
+        running.links.begin()
         shell.open_cli(running.lab.net)
 
 

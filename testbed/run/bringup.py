@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,13 @@ from testbed import doctor
 from testbed.errors import RunInvalidError
 from testbed.graph import Role
 from testbed.lab.processes import Command, Supervisor
-from testbed.links.engine import LinkCounters, LinkEngine, choose
+from testbed.links.engine import LinkEngine, choose
 from testbed.links.netem import NetemEngine
 from testbed.links.wire import WireEngine, wire_argv
 from testbed.plan.model import Plan, PlannedNode
 from testbed.record import RunRecord
 from testbed.run import session
+from testbed.run.achieved import links_json
 from testbed.run.control import control
 from testbed.run.links import Links
 from testbed.run.progress import Progress
@@ -128,7 +129,7 @@ def testbed(plan: Plan, record: RunRecord, progress: Progress) -> Iterator[Testb
         stack.enter_context(control(running.ledger.directory, links, PRESETS))
         yield Testbed(plan, record, running, links, inbox, addresses)
         if engine:
-            record.write_json("links.json", _links(plan, engine.name, links.counters()))
+            record.write_json("links.json", links_json(plan, engine.name, links.counters()))
 
 
 def _start_engine(stack: ExitStack, plan: Plan, running: RunningLab) -> LinkEngine:
@@ -198,19 +199,3 @@ class _SupervisedDaemon:
         if self._exit_code is None:
             self.terminate()
         return self._exit_code or 0
-
-
-def _links(plan: Plan, engine: str, counters: Sequence[LinkCounters]) -> list[dict[str, Any]]:
-    """`result.json`'s `links`: what was configured and what was achieved."""
-    achieved = {link.name: link for link in counters}
-    return [
-        {
-            "name": link.name,
-            "tier": link.tier,
-            "engine": engine,
-            "configured": {"a_to_b": asdict(link.a_to_b), "b_to_a": asdict(link.b_to_a)},
-            "achieved": {"a_to_b": asdict(achieved[link.name].a_to_b), "b_to_a": asdict(achieved[link.name].b_to_a)},
-        }
-        for link in plan.links
-        if link.name in achieved
-    ]

@@ -14,6 +14,7 @@ from testbed.links.trace import Trace
 from testbed.plan.describe import describe
 from testbed.plan.model import Behaviour, Plan, PlannedLink
 from testbed.record import RunRecord
+from testbed.run.achieved import counted_since
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Links:
         now = time.monotonic()
         emulated = (link for link in plan.links if link.emulated)
         self._courses = {link.name: Course(link.behaviour, now) for link in emulated} if engine else {}
+        self._before: tuple[LinkCounters, ...] = ()
         self._down: set[str] = set()
         self._due: dict[str, float] = {}
         """Link → when its trace moves next."""
@@ -84,9 +86,10 @@ class Links:
             self._changed.notify()
         self._thread.join()
 
-    def begin_traces(self) -> None:
-        """From now on the traces of the plan move their links."""
+    def begin(self) -> None:
+        """Count from now on, and let the traces of the plan move their links."""
         with self._changed:
+            self._before = self._engine.counters() if self._engine else ()
             now = time.monotonic()
             for name, course in self._courses.items():
                 self._courses[name] = replace(course, since=now)
@@ -147,9 +150,9 @@ class Links:
             self.set_up(name, up=True, by=by)
 
     def counters(self) -> tuple[LinkCounters, ...]:
-        """The engine's counters."""
+        """What the engine has counted since `begin`."""
         with self._changed:
-            return self._engine.counters() if self._engine else ()
+            return counted_since(self._before, self._engine.counters()) if self._engine else ()
 
     def check(self) -> None:
         """LinkEngineError if a trace could not be followed."""

@@ -23,7 +23,7 @@ def play(scenario: Scenario, testbed: Testbed, progress: Progress) -> None:
     """Run the timeline; RunInvalidError if a process dies or a step fails."""
     with observed(testbed):
         _pass_time(testbed, WARM_UP_S)
-        testbed.links.begin_traces()
+        testbed.links.begin()
         for step in scenario.timeline:
             match step:
                 case Measure():

@@ -11,7 +11,7 @@ from testbed.scenario import expectation
 from testbed.scenario.base import Label, Name, Strict
 from testbed.scenario.impairment import Links
 from testbed.scenario.steps import Measure, Step
-from testbed.units import DurationMs
+from testbed.units import DurationMs, Ratio
 
 
 def _known_expression(text: str) -> str:
@@ -131,6 +131,26 @@ class Capture(Strict):
     point: str = Field(description="What the point is called in path proofs.", examples=["N3"])
 
 
+class Validity(Strict):
+    """How much the host may fall behind before a run cannot be believed; then it ends with exit code 4."""
+
+    lateness_p99: DurationMs = Field(
+        default=5.0,
+        gt=0,
+        description="How late a link may send, 99th percentile, on links with a thousand packets or more.",
+        examples=["5ms"],
+    )
+    steal: Ratio = Field(
+        default=0.3, description="Share of processor time that the hypervisor may take.", examples=["30%"]
+    )
+    run_delay: DurationMs = Field(
+        default=20.0,
+        gt=0,
+        description="Mean wait for a processor that a process of the lab may have.",
+        examples=["20ms"],
+    )
+
+
 class Scenario(Strict):
     """An experiment as one file."""
 
@@ -166,6 +186,9 @@ class Scenario(Strict):
         default_factory=list,
         description="The steps, one after the other.",
         examples=[[{"measure": "before", "for": "8s"}]],
+    )
+    validity: Validity = Field(
+        default_factory=Validity, description="When a run is invalid.", examples=[{"lateness_p99": "2ms"}]
     )
     expect: list[Annotated[str, AfterValidator(_known_expression)]] = Field(
         default_factory=list,

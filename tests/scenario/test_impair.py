@@ -101,3 +101,18 @@ def test_no_lab_runs_under_that_name() -> None:
     done = bearerlab("impair", "show", "--lab", "nolab")
     assert done.returncode == 2
     assert 'impair: --lab: got "nolab"; want a running lab' in done.stderr
+
+
+def test_an_overloaded_host_makes_the_run_invalid(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    # Nothing ever waits for less than a nanosecond.
+    file = scenario(tmp_path, {}, [{"measure": "all", "for": "1s"}], **PROBED, validity={"run_delay": "1ns"})
+    done = bearerlab("run", file, "--out", run)
+    assert done.returncode == 4, done.stdout + done.stderr
+    assert "INVALID: the host was overloaded:" in done.stdout
+    result = json.loads((run / "result.json").read_text())
+    assert (result["valid"], result["passed"]) == (False, False)
+    assert "for a processor on average, bound 1e-06 ms" in result["reason"]
+    (link,) = result["links"]
+    assert link["achieved"]["a_to_b"]["packets"] >= 200
+    assert link["achieved"]["a_to_b"]["lateness_us_p99"] > 0

@@ -120,7 +120,7 @@ def test_a_change_that_the_engine_refuses_leaves_the_link_as_it_was(links: Links
 def test_a_trace_is_followed_to_its_end_and_held(record: RunRecord, engine: Engine) -> None:
     with Links(plan(AtEnd.HOLD), engine, record) as running:
         assert engine.changes == []
-        running.begin_traces()
+        running.begin()
         (ended,) = eventually(lambda: record.events("trace_ended"), bool)
     assert (ended["link"], ended["direction"], ended["then"]) == ("r1-r2", "up", "hold")
     assert [there.rate_bps for _, there, _ in engine.changes][-1] == 3000
@@ -137,5 +137,5 @@ def test_an_engine_that_fails_under_a_trace_is_noticed(record: RunRecord, engine
         return False
 
     with Links(plan(AtEnd.REPEAT), engine, record) as running:
-        running.begin_traces()
+        running.begin()
         eventually(lambda: failed(running), bool)
