@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable
+from pathlib import Path
 
 from testbed.doctor.capability import AbsentError
 from testbed.doctor.programs import run
@@ -29,6 +30,7 @@ table inet probe {
 }
 """
 
+_VRF_STRICT = Path("/proc/sys/net/vrf/strict_mode")
 _DEVICE = "link add {dev} type veth peer name {dev}p\nlink set {dev} up\n"
 
 
@@ -60,16 +62,30 @@ def qdisc(kind: str, options: str = "") -> Callable[[Scratch], str]:
     return probe
 
 
-def route(name: str, encap: str, before: str = "") -> Callable[[Scratch], str]:
-    """A probe that installs an IPv6 route with this `encap`, after the `ip` commands in `before`."""
+def route(name: str, encap: str) -> Callable[[Scratch], str]:
+    """A probe that installs an IPv6 route with this `encap`."""
 
     def probe(scratch: Scratch) -> str:
         device = f"bl-{name}"
-        commands = f"{_DEVICE.format(dev=device)}{before}route add fc00:0:1::/48 encap {encap} dev {device}\n"
+        commands = f"{_DEVICE.format(dev=device)}route add fc00:0:1::/48 encap {encap} dev {device}\n"
         with scratch.entered():
             run(("ip", "-6", "-batch", "-"), stdin=commands)
             run(("ip", "-6", "link", "del", device))
         return "works"
+
+    return probe
+
+
+def vrf_route(name: str, encap: str, table: int) -> Callable[[Scratch], str]:
+    """As `route`, with a VRF over the table, which has to be the only one (RFC 8986 §4.7 wants one table for a SID)."""
+    probed = route(name, encap)
+
+    def probe(scratch: Scratch) -> str:
+        vrf = f"bl-{name}-vrf"
+        with scratch.entered():
+            run(("ip", "link", "add", vrf, "up", "type", "vrf", "table", str(table)))
+            _VRF_STRICT.write_text("1")
+        return probed(scratch)
 
     return probe
 
