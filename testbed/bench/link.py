@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 
 from testbed.bench.figures import Bench, Figure, watched_host
-from testbed.bench.load import BURST, Burst, Generator, Sink, received
+from testbed.bench.load import BURST, Burst, Generator, Sink, received, received_bps
 from testbed.bench.pairs import LINK, VETH, Pairs, pairs
-from testbed.bench.tcp import Window, throughput
-from testbed.links.profile import LinkProfile
+from testbed.bench.tcp import bulk
+from testbed.links.profile import LinkProfile, Queue
 
 DELAYS_MS = (1, 5, 20)
 TCP_DELAYS_MS = (0, 1, 10, 50)
@@ -34,11 +34,15 @@ COUNTS = (1, 50, 200)
 _BUSY_PPS = 20_000
 _FULL_FRAME = 1514
 _BURST_S = 0.0005
+_QUEUE_FRAMES, _QUEUE_MS = 100, 50.0
+"""What the queue of a limited link holds at least, so that neither TCP nor a busy host lets it run empty."""
+
 _KEEP = 256 << 20  # bytes of arrivals that wait in the kernel to be read
 _NOTHING = 1  # the kernel's smallest buffer: arrivals are only counted, by their interface
 _SETTLE_S = 0.02
 """A rate is sustained if nothing is lost and all has arrived so soon after the last packet was sent."""
 
+_EMPTY_S = 0.1
 _SEARCH_STEPS = 5
 
 
@@ -150,7 +154,9 @@ def measure_tcp(joined: Pairs, effort: Effort) -> Iterator[Measurement]:
 def measure_rates(joined: Pairs, effort: Effort) -> Iterator[Measurement]:
     """How far UDP and TCP are from the rate of a limited link; the figure without a protocol is the worse one."""
     for name, rate_bps in RATES.items():
-        joined.impair(LinkProfile(rate_bps=rate_bps))
+        _empty(joined)
+        frames_ms = _QUEUE_FRAMES * _FULL_FRAME * 8000 / rate_bps
+        joined.impair(LinkProfile(rate_bps=rate_bps, queue=Queue(ms=max(frames_ms, _QUEUE_MS))))
         # At least some 200 full frames.
         seconds = max(0.8, 2.4e6 / rate_bps) * effort.scale
         achieved = {"udp": _udp_bps(joined, rate_bps, seconds), "tcp": _tcp_bps(joined, seconds, effort)}
@@ -207,10 +213,10 @@ class _Trial:
 def _trial(joined: Pairs, links: Sequence[str], size: int, per_second: float, seconds: float) -> _Trial:
     burst = Burst([joined.address(link) for link in links], size)
     with Generator(joined.source) as generator, Sink(joined.sink, buffer=_NOTHING):
-        before, cpu = received(joined.sink, links), joined.engine_cpu_s()
+        before, cpu = received(joined.sink, links).packets, joined.engine_cpu_s()
         sent = generator.bursts(burst, per_second, seconds)
         time.sleep(_SETTLE_S)
-        arrived = received(joined.sink, links) - before
+        arrived = received(joined.sink, links).packets - before
         spent = joined.engine_cpu_s() - cpu
     joined.require(arrived)
     return _Trial(sent.packets, sent.packets - arrived, sent.per_second, spent * 1e6 / sent.packets)
@@ -240,15 +246,26 @@ def _no_loss(joined: Pairs, link: str, size: int, effort: Effort) -> _NoLoss:
 
 
 def _tcp_gbps(joined: Pairs, link: str, flows: int, delay_ms: float, effort: Effort) -> float:
-    # Some twenty round trips until the windows are open.
-    window = Window((0.3 + 20 * 2 * delay_ms / 1000) * effort.scale, 0.7 * effort.scale)
-    return throughput(joined.source, joined.sink, joined.address(link), window, flows=flows).goodput_bps / 1e9
+    with bulk(joined.source, joined.sink, joined.address(link), flows=flows) as running:
+        # Some twenty round trips until the windows are open.
+        time.sleep((0.3 + 20 * 2 * delay_ms / 1000) * effort.scale)
+        return running.goodput_bps(0.7 * effort.scale) / 1e9
 
 
 def _tcp_bps(joined: Pairs, seconds: float, effort: Effort) -> float:
-    # What start-up loses arrives out of order, and would be counted when its gap is filled.
-    window = Window(1.0 * effort.scale, seconds)
-    return throughput(joined.source, joined.sink, joined.address(LINK), window).frames_bps
+    # Every kernel has Reno, which keeps a queue filled; BBR, where it is the default, would rather not.
+    with bulk(joined.source, joined.sink, joined.address(LINK), congestion="reno"):
+        time.sleep(1.0 * effort.scale)
+        return received_bps(joined.sink, LINK, seconds)
+
+
+def _empty(joined: Pairs) -> None:
+    """Let out what the flow before has left in the link: it would keep a slower line busy for a minute."""
+    joined.impair(LinkProfile())
+    before = None
+    while (now := received(joined.sink, [LINK])) != before:
+        before = now
+        time.sleep(_EMPTY_S)
 
 
 def _udp_bps(joined: Pairs, rate_bps: int, seconds: float) -> float:

@@ -25,6 +25,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from testbed import netns
+from testbed.errors import RunInvalidError
 
 PORT = 9000
 HEADERS = 14 + 20 + 8
@@ -34,6 +35,7 @@ BURST = 32
 """Packets that one system call sends, back to back, where the load is heavy."""
 
 _STAMP = struct.Struct("!Q")
+_SILENCE_S = 5.0
 _SPIN_NS = 100_000  # waking up takes some 60 µs
 _SO_RCVBUFFORCE, _SO_TIMESTAMPNS = 33, 35
 _TIMESPEC = struct.Struct("@qq")
@@ -155,12 +157,37 @@ class Sink:
         return found
 
 
-def received(namespace: str, ifnames: Iterable[str]) -> int:
-    """Packets that these interfaces of the namespace have received."""
+@dataclass(frozen=True)
+class Received:
+    """What interfaces have received so far; bytes are those of whole Ethernet frames."""
+
+    packets: int
+    bytes: int
+
+
+def received(namespace: str, ifnames: Iterable[str]) -> Received:
+    """The counters of these interfaces of the namespace, together."""
     with netns.entered(namespace):
         lines = Path("/proc/thread-self/net/dev").read_text().splitlines()[2:]
-    packets = {name.strip(): int(fields.split()[1]) for name, _, fields in (line.partition(":") for line in lines)}
-    return sum(packets[name] for name in ifnames)
+    fields = {name.strip(): counters.split() for name, _, counters in (line.partition(":") for line in lines)}
+    counted = [(int(fields[name][1]), int(fields[name][0])) for name in ifnames]
+    return Received(*map(sum, zip(*counted, strict=True)))
+
+
+def received_bps(namespace: str, ifname: str, seconds: float) -> float:
+    """Bits per second that an interface receives, between two arrivals that are `seconds` apart."""
+    begin, before = _next_arrival(namespace, ifname)
+    time.sleep(seconds)
+    end, after = _next_arrival(namespace, ifname)
+    return (after - before) * 8 / (end - begin)
+
+
+def _next_arrival(namespace: str, ifname: str) -> tuple[float, int]:
+    begin, before = time.monotonic(), received(namespace, [ifname])
+    while (now := received(namespace, [ifname])) == before:
+        if time.monotonic() - begin > _SILENCE_S:
+            raise RunInvalidError(f"{ifname} has received nothing for {_SILENCE_S:g} s; want a link that works")
+    return time.monotonic(), now.bytes
 
 
 def _wait_until(due: int) -> int:

@@ -8,7 +8,6 @@ from testbed.bench.figures import Figure
 from testbed.bench.link import Measurement, arrival_rate, highest_sustained, percentile, summarise
 from testbed.bench.load import BURST, Burst, Sent
 from testbed.bench.pairs import LINK, VETH, two_hosts
-from testbed.bench.tcp import Throughput
 from testbed.lab.ipbatch import emulated_links
 
 
@@ -40,10 +39,6 @@ def test_a_link_that_carries_nothing_sustains_nothing() -> None:
 
 def test_the_rate_of_arrivals_leaves_out_the_frame_that_starts_the_clock() -> None:
     assert arrival_rate([0, 1_000_000, 2_000_000], 1250) == pytest.approx(10e6)
-
-
-def test_a_rate_of_tcp_counts_the_headers_of_full_frames() -> None:
-    assert Throughput(goodput_bps=1448e6, segment=1448).frames_bps == pytest.approx(1514e6)
 
 
 def test_percentiles_interpolate() -> None:
