@@ -66,14 +66,14 @@ def test_joined_ends_pass_everything_both_ways(joined: Joined) -> None:
 
 
 def test_a_shaper_carries_its_rate_and_drops_at_the_tail(joined: Joined) -> None:
-    joined.shape(LinkProfile(rate_bps=20_000_000, queue=Queue(ms=100)))
+    joined.shape(LinkProfile(rate_bps=2_000_000, queue=Queue(ms=400)))
     with joined.traffic() as traffic:
-        traffic.blast(500, size=1250)
-        arrivals = traffic.arrivals(500, quiet_s=0.5)
+        traffic.blast(300, size=1250)
+        arrivals = traffic.arrivals(300, quiet_s=0.5)
     settled = arrivals[len(arrivals) // 5 :]
     seconds = (settled[-1].received_ns - settled[0].received_ns) / 1e9
-    assert (len(settled) - 1) * (1250 + OVERHEAD) * 8 / seconds == pytest.approx(20_000_000, rel=0.04)
-    assert joined.control.stats()["shaper1"].dropped == 500 - len(arrivals) > 100
+    assert (len(settled) - 1) * (1250 + OVERHEAD) * 8 / seconds == pytest.approx(2_000_000, rel=0.04)
+    assert joined.control.stats()["shaper1"].dropped == 300 - len(arrivals) > 100
 
 
 def test_a_change_of_rate_loses_nothing_that_is_queued(joined: Joined) -> None:
@@ -126,11 +126,11 @@ def test_a_qdisc_that_the_kernel_lacks_is_named(joined: Joined) -> None:
 
 @pytest.mark.parametrize("queue", [Queue(packets=30), Queue(bytes=30 * (1250 + OVERHEAD))])
 def test_a_queue_holds_what_it_is_given(joined: Joined, queue: Queue) -> None:
-    joined.shape(LinkProfile(rate_bps=1_000_000, queue=queue))
+    joined.shape(LinkProfile(rate_bps=100_000, queue=queue))
     with joined.traffic() as traffic:
-        traffic.blast(200, size=1250)
-        # What the bucket let through at once comes on top: a frame and 4 ms of the rate.
-        assert len(traffic.arrivals(200)) in range(30, 34)
+        traffic.blast(100, size=1250)
+        # On top comes what the bucket let through at once, and one for each 100 ms that the sender took.
+        assert len(traffic.arrivals(100)) in range(30, 36)
 
 
 def test_a_queue_changes_its_unit_and_back(joined: Joined) -> None:
@@ -192,9 +192,11 @@ def test_packets_come_twice(link: Rig) -> None:
 def test_corrupted_packets_fail_their_checksum_until_that_is_over(link: Rig) -> None:
     link.add(LinkProfile(corrupt=1.0))
     with link.traffic() as traffic:
-        traffic.blast(100, size=1000)
-        assert traffic.arrivals(1) == []
-        link.change(LinkProfile())
+        traffic.blast(300, size=1000)
+        # Netem flips bits of the Ethernet header too, where no checksum tells: 0.6% hit the source's address.
+        assert len(traffic.arrivals(300)) < 15
+    link.change(LinkProfile())
+    with link.traffic() as traffic:
         traffic.blast(100, size=1000)
         assert len(traffic.arrivals(100)) == 100
 
