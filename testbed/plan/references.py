@@ -6,13 +6,14 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from ipaddress import IPv4Network
+from itertools import islice
 
 from testbed.errors import Problem
 from testbed.graph import LAYER2, Graph, Role, Tier
 from testbed.plan.addressing import RESERVED4, Subnet
 from testbed.plan.changes import named_links
-from testbed.plan.model import Behaviour
 from testbed.plan.profiles import LinkPlan, Presets
+from testbed.plan.queues import queue_problems
 from testbed.scenario import expectation
 from testbed.scenario.impairment import Change
 from testbed.scenario.model import Scenario
@@ -39,25 +40,6 @@ class Names:
         if len(self.known) > 12:
             want = f"{self.kind} ({len(self.known)} of them; `bearerlab graph` lists them)"
         yield Problem(where, f'"{name}"', want, f'did you mean "{close[0]}"?' if close else "")
-
-
-def _queues(where: str, change: Change, behaviour: Behaviour) -> Iterator[Problem]:
-    """A queue needs a rate, or nothing ever waits in it."""
-    for way, given, direction in (
-        ("", change, behaviour.a_to_b),
-        ("up.", change.up, behaviour.a_to_b),
-        ("down.", change.down, behaviour.b_to_a),
-    ):
-        key = "queue" if given and given.queue else "queue_discipline"
-        if (
-            given
-            and (given.queue or given.queue_discipline)
-            and direction.profile.rate_bps is None
-            and not direction.trace
-        ):
-            yield Problem(
-                f"{where}.{way}{key}", "a queue without a rate", "a `rate` with it, for without one nothing waits"
-            )
 
 
 class References:
@@ -104,6 +86,10 @@ class References:
     def _links(self) -> Iterator[Problem]:
         for tier, impairment in self.scenario.links.tiers.items():
             yield from self._preset(f"links.tiers.{tier}", impairment)
+            overridden = {override.link for override in self.scenario.links.override}
+            plain = (link for link in self.links if link.link.tier is tier and link.link.name not in overridden)
+            for link in islice(plain, 1):
+                yield from queue_problems(f"links.tiers.{tier}.", impairment, link.behaviour, link.mtu)
         planned = {link.link.name: link for link in self.links}
         seen: set[str] = set()
         for index, override in enumerate(self.scenario.links.override):
@@ -114,7 +100,8 @@ class References:
             seen.add(override.link)
             yield from self._preset(f"links.override[{index}]", override)
             if override.link in planned:
-                yield from _queues(f"links.override[{index}]", override, planned[override.link].behaviour)
+                link = planned[override.link]
+                yield from queue_problems(f"links.override[{index}].", override, link.behaviour, link.mtu)
 
     def _preset(self, where: str, change: Change) -> Iterator[Problem]:
         if change.preset:

@@ -25,6 +25,7 @@ from urllib.parse import unquote
 from testbed.errors import BearerlabError, InputError, Problem
 from testbed.plan.describe import describe
 from testbed.plan.profiles import Known, Presets, changed
+from testbed.plan.queues import queue_problems
 from testbed.run.links import Links
 from testbed.scenario.load import change_from
 
@@ -67,7 +68,10 @@ class Control:
         asked = _parsed(body)
         change, files = change_from(name, asked["change"], Path(str(asked.get("beside", "/"))), self._presets.by_name)
         known = Known(self._presets, files)
-        self._links.set(name, changed(self._links.behaviour(name), change, planned.distance_km, known), by=_BY)
+        behaviour = changed(self._links.behaviour(name), change, planned.distance_km, known)
+        if problems := tuple(queue_problems("", change, behaviour, planned.mtu)):
+            raise InputError(name, problems)
+        self._links.set(name, behaviour, by=_BY)
 
     def _shown(self, name: str) -> dict[str, Any]:
         planned, behaviour = self._links.planned(name), self._links.behaviour(name)

@@ -73,6 +73,7 @@ def test_files_are_looked_up_beside_the_caller(requests: Control, engine: Engine
         ("/links/r9/reset", b"", ("r9", "no link of this name")),
         ("/links/r1-r2", change(delay="-1ms"), ("delay", '"-1ms"')),
         ("/links/r1-r2", change(loss={"p": 7, "r": 1}), ("loss.p", "7")),
+        ("/links/r1-r2", change(queue="9ms"), ("queue", '"9ms" without a rate')),
         ("/links/r1-r2", change(mtu=1500), ("mtu", "an unknown key")),
         ("/links/r1-r2", change(preset="mars"), ("preset", '"mars"')),
         ("/links/r1-r2", change(up={"jitter_table": "gone"}), ("up.jitter_table", '"gone": No such file or directory')),

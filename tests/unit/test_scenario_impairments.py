@@ -56,10 +56,20 @@ def test_every_parameter_of_a_profile(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "queue"),
-    [("50ms", Queue(ms=50)), ("1 packet", Queue(packets=1)), ("64kB", Queue(bytes=64_000)), ("9B", Queue(bytes=9))],
+    [
+        ("50ms", Queue(ms=50)),
+        ("1 packet", Queue(packets=1)),
+        ("64kB", Queue(bytes=64_000)),
+        ("9999B", Queue(bytes=9999)),
+    ],
 )
 def test_queues(tmp_path: Path, text: str, queue: Queue) -> None:
     assert link(tmp_path, queue=text).a_to_b.queue == queue
+
+
+def test_a_queue_without_a_rate_in_a_tier(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r'links\.tiers\.access\.queue: got "9ms" without a rate; want a `rate`'):
+        planned(tmp_path, {"tiers": {"access": {"preset": "datacentre", "queue": "9ms"}}})
 
 
 def test_up_and_down_differ(tmp_path: Path) -> None:
@@ -146,8 +156,14 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"loss": {"trace": "bad"}}, 'links.override[0].loss.trace: got "bad", line 1; want only 0 and 1'),
     (
         {"preset": "datacentre", "queue": "9ms"},
-        "links.override[0].queue: got a queue without a rate; want a `rate` with it",
+        'links.override[0].queue: got "9ms" without a rate; want a `rate` with it',
     ),
+    ({"queue": "9kB"}, 'links.override[0].queue: got "9000B"; want at least one frame: 9014B at MTU 9000'),
+    (
+        {"down": {"rate": "1kbit", "queue": "100 packets"}},
+        'links.override[0].down.queue: got "100 packets", which takes 7,211 s at this rate; want a queue of at most',
+    ),
+    ({"preset": "datacentre", "up": {"queue_discipline": "codel"}}, "links.override[0].up.queue_discipline: got"),
     ({"up": {"colour": "red"}}, "links.override[0].up.colour: got an unknown key; want one of corrupt, delay,"),
 ]
 
