@@ -58,10 +58,10 @@ def test_a_router_without_forwarding_stops_the_way(running: RunningLab) -> None:
     assert " 0% packet loss" not in inside(running, "h1", "ping", "-c1", "-W1", "10.2.0.2")
 
 
-def test_ends_of_links_in_user_space_send_finished_packets(tmp_path: Path) -> None:
-    with lab(
-        five_nodes(LinkProfile(delay_ms=1)), run_dir=tmp_path, on_event=lambda *_: None, root=tmp_path / "labs"
-    ) as running:
+def test_ends_of_links_to_what_builds_packets_itself_send_finished_packets(tmp_path: Path) -> None:
+    plan = five_nodes(LinkProfile(delay_ms=1))
+    nodes = tuple(replace(node, role=Role.GNB) if node.name == "r2" else node for node in plan.nodes)
+    with lab(replace(plan, nodes=nodes), run_dir=tmp_path, on_event=lambda *_: None, root=tmp_path / "labs") as running:
         emulated, plain = (inside(running, "r1", "ethtool", "-k", name) for name in ("r2", "h1"))
     for feature in ("tx-checksumming", "tx-tcp-segmentation", "tx-tcp6-segmentation", "generic-segmentation-offload"):
         assert f"{feature}: off" in emulated
