@@ -17,6 +17,7 @@ from controllers import ovs
 from testbed import doctor
 from testbed.errors import RunInvalidError
 from testbed.graph import Role
+from testbed.lab.build import send_finished_packets
 from testbed.lab.processes import Command, Supervisor
 from testbed.links.engine import LinkEngine, choose
 from testbed.links.netem import NetemEngine
@@ -135,6 +136,7 @@ def testbed(plan: Plan, record: RunRecord, progress: Progress) -> Iterator[Testb
 def _start_engine(stack: ExitStack, plan: Plan, running: RunningLab) -> LinkEngine:
     engine: LinkEngine
     if choose(plan.engine) == "netem":
+        send_finished_packets(plan, running.names)
         engine = NetemEngine(running.names.base)
     else:
         control = running.ledger.directory / "wire.sock"
