@@ -17,6 +17,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from testbed.errors import InputError, RunInvalidError
+from testbed.links.engine import LinkEngineError
 from testbed.plan.model import Plan
 from testbed.plan.planner import check, plan
 from testbed.record import RunRecord
@@ -59,6 +60,10 @@ def run(
             play(scenario, running, progress)
             record.event("host", **load_between(before, read_host(running.lab.supervisor)))
         progress.say("everything is taken down; writing the report")
+    except LinkEngineError as error:
+        record.event("invalid", reason=str(error))
+        render(record.directory)
+        raise
     except RunInvalidError as error:
         record.event("invalid", reason=error.reason, process=error.process, log_tail=error.log_tail)
         render(record.directory)

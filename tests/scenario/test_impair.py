@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +117,19 @@ def test_an_overloaded_host_makes_the_run_invalid(tmp_path: Path) -> None:
     (link,) = result["links"]
     assert link["achieved"]["a_to_b"]["packets"] >= 200
     assert link["achieved"]["a_to_b"]["lateness_us_p99"] > 0
+
+
+def test_a_link_that_cannot_be_changed_makes_the_run_invalid(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    timeline = [
+        {"measure": "quiet", "for": "6s"},
+        {"impair": {"links": [LINK], "delay": "20ms"}, "as": "worse"},
+    ]
+    with started("run", scenario(tmp_path, {}, timeline), "--out", run) as process:
+        (entry,) = eventually(lambda: events(run, "lab"), bool)
+        subprocess.run(["ip", "-n", f"bl-{entry['id']}-h1", "link", "del", "h2"], check=True)
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode == 4, output
+    result = json.loads((run / "result.json").read_text())
+    assert result["valid"] is False
+    assert result["reason"].startswith(f"link {LINK}: ")
