@@ -57,14 +57,15 @@ def bulk(source: str, sink: str, address: str, *, flows: int = 1, congestion: st
             threading.Thread(target=_send, args=(senders, stop), name="bulk-send"),
             threading.Thread(target=_receive, args=(receivers, stop, running), name="bulk-receive"),
         ]
-        for thread in threads:
-            thread.start()
         try:
+            for thread in threads:
+                thread.start()
             yield running
         finally:
             stop.set()
             for thread in threads:
-                thread.join()
+                if thread.is_alive():
+                    thread.join()
 
 
 @contextmanager
