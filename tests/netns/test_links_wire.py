@@ -15,7 +15,7 @@ import pytest
 
 from testbed import netns
 from testbed.links.engine import EmulatedLink, LinkEngineError
-from testbed.links.profile import LinkProfile
+from testbed.links.profile import LinkProfile, Queue
 from testbed.links.wire import BINARY, WireEngine
 from tests.support.link_rig import Traffic, WireProcess, ip_batch, join, namespaces, wire_process
 
@@ -233,6 +233,37 @@ def test_what_is_lost_depends_on_the_seed_and_the_link_alone(tmp_path: Path) -> 
     assert 120 < len(first) < 200
     assert survivors("11") == first
     assert survivors("12") != first
+
+
+def test_the_histogram_of_lateness_has_every_packet(bench: Bench) -> None:
+    with bench.traffic(0) as traffic:
+        traffic.paced(500, per_second=2000)
+        assert len(traffic.arrivals(500)) == 500
+    counters = bench.engine.counters()[0].a_to_b
+    assert sum(packets for _, packets in counters.lateness_us) == counters.packets == 500
+    assert counters.lateness_us_p50 in dict(counters.lateness_us)
+
+
+def test_a_change_of_something_else_does_not_begin_the_trace_again(bench: Bench) -> None:
+    trace = (False,) * 2000 + (True,) * 98_000
+    bench.engine.change("l0", LinkProfile(loss_trace=trace), LinkProfile())
+    with bench.traffic(0) as traffic:
+        traffic.paced(2000, per_second=10_000)
+        bench.engine.change("l0", LinkProfile(delay_ms=1, loss_trace=trace), LinkProfile())
+        traffic.paced(100, per_second=10_000)
+        bench.engine.change("l0", LinkProfile(loss_trace=trace[:-1]), LinkProfile())
+        traffic.paced(100, per_second=10_000)
+        arrivals = traffic.arrivals(2200, quiet_s=0.3)
+    assert [arrival.sequence for arrival in arrivals] == [*range(2000), *range(2100, 2200)]
+
+
+def test_a_queue_holds_no_more_memory_than_it_may(bench: Bench) -> None:
+    bench.engine.change("l0", LinkProfile(rate_bps=8_000, queue=Queue(bytes=1_000_000)), LinkProfile())
+    before = bench.wire.resident_bytes()
+    with bench.traffic(0) as traffic:
+        traffic.blast(20_000, size=1250)
+    assert bench.engine.counters()[0].a_to_b.dropped_queue > 15_000
+    assert bench.wire.resident_bytes() - before < 6_000_000
 
 
 def test_sigterm_ends_it_cleanly_under_traffic(bench: Bench) -> None:

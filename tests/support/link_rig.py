@@ -66,6 +66,10 @@ class WireProcess:
         assert isinstance(event, dict)
         return event
 
+    def resident_bytes(self) -> int:
+        """Memory that it holds."""
+        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
     def cpu_ticks(self) -> int:
         """User and system ticks used so far, of all its threads."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
@@ -235,7 +239,7 @@ class Traffic:
             time.sleep(max(0.0, start + i / per_second - time.monotonic()))
             self.send(size=size)
 
-    def arrivals(self, expected: int, *, within_s: float = 10.0, quiet_s: float = 1.0) -> list[Arrival]:
+    def arrivals(self, expected: int, *, within_s: float = 60.0, quiet_s: float = 1.0) -> list[Arrival]:
         """What has come through: returns after `expected` packets, or when nothing has come for `quiet_s`."""
         deadline = time.monotonic() + within_s
         found: list[Arrival] = []

@@ -165,7 +165,8 @@ struct packet *cut_segment(const struct packet *whole, const struct layout *layo
         put16(header + UDP_LENGTH, packet->length - layout->transport);
     /* The unfinished checksum is the sum of the pseudo-header, which has the length in it. */
     uint8_t *checksum = header + whole->offload.csum_offset;
-    uint16_t longer = (uint16_t)(whole->length - layout->transport), shorter = (uint16_t)(packet->length - layout->transport);
+    uint16_t longer = (uint16_t)(whole->length - layout->transport);
+    uint16_t shorter = (uint16_t)(packet->length - layout->transport);
     put16(checksum, fold((uint32_t)get16(checksum) + (uint16_t)~longer + shorter));
     return packet;
 }

@@ -16,11 +16,12 @@
  * They meet at one mailbox (`struct command`, one at a time, synchronous) and at the counters (relaxed atomics: one
  * writer). A link whose interface goes away is taken down by the data thread alone; the others do not notice.
  *
- *      main.c      arguments, start, stop                 data.c      data thread: receive, send, wait
- *      control.c   clients, requests, counters            flight.c    frames on their way, and which direction is next
+ *      main.c      arguments, start, stop                 data.c      the data thread: send, wait
+ *      control.c   clients, requests, counters            receive.c   arrivals
  *      links.c     the links: open, close                 line.c      the limited line, its queue, CoDel
- *      profile.c   reads profiles                         chance.c    loss, jitter: what a direction draws
- *      json.c      reads flat JSON objects                frame.c     segmentation, checksums, ECN, corruption
+ *      profile.c   reads profiles                         flight.c    frames on their way, and which direction is next
+ *      json.c      reads flat JSON objects                chance.c    loss, jitter: what a direction draws
+ *                                                         frame.c     segmentation, checksums, ECN, corruption
  *
  * Frames carry virtio-net headers (PACKET_VNET_HDR): TCP super-packets and unfinished checksums pass as they are. Where
  * the profile speaks of packets, super-packets are first cut into what the wire would carry.
@@ -38,6 +39,7 @@
 #define MAX_LINKS 4096
 #define MAX_FRAME (65536 + 256)   /* a TCP super-packet and its headers */
 #define MAX_NAME 63
+#define BATCH 32                  /* frames read or written per system call */
 #define MAX_BACKLOG (256UL << 20) /* bytes on their way per direction, so that no profile can eat the machine */
 #define BUCKETS 496               /* of the lateness histogram: 8 per power of two of nanoseconds */
 #define NOT_QUEUED SIZE_MAX
@@ -181,7 +183,12 @@ void discard_all(struct direction *d);
 void reschedule(struct direction *d);
 struct direction *next_direction(void); /* NULL: nothing is on its way */
 
+/* receive.c */
+int receive(struct direction *d);
+
 /* data.c */
+void interface_gone(struct link *link, const char *ifname);
+bool means_gone(int error);
 extern int64_t spin_ns;
 extern int notice_fd;
 bool start_data_thread(void);                   /* true if it goes before ordinary processes */
