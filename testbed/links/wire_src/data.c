@@ -215,7 +215,7 @@ static bool busy(int64_t now)
     static int64_t window_began;
     static bool is_busy;
     if (now - window_began >= RATE_WINDOW) {
-        is_busy = (int64_t)window_frames * RATE_WINDOW >= BUSY * (now - window_began);
+        is_busy = window_frames >= (double)(now - window_began) * BUSY / RATE_WINDOW;
         window_frames = 0;
         window_began = now;
     }
