@@ -3,13 +3,16 @@ VENV := .venv/bin
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 WIRE := testbed/links/wire
 
-.PHONY: demo test unit lint setup native lock clean
+.PHONY: demo test test-vm unit lint setup native lock clean
 
 demo: setup  ## run the local-breakout experiment on this machine
 	$(SUDO) $(VENV)/bearerlab run scenarios/local-breakout.yml
 
 test: setup lint  ## everything that can be tested here
 	$(SUDO) $(VENV)/pytest
+
+test-vm: setup  ## what needs modules that this kernel lacks (netem, openvswitch, vrf): in a QEMU guest
+	$(SUDO) setup/test-vm.sh
 
 unit: setup  ## pure logic only: no root, no network
 	$(VENV)/pytest tests/unit
@@ -25,8 +28,8 @@ setup:
 
 native: $(WIRE)
 
-$(WIRE): testbed/links/wire.c
-	$(CC) -O2 -g -Wall -Wextra -Werror -std=gnu11 -o $@ $< -lm
+$(WIRE): $(wildcard testbed/links/wire_src/*.[ch])
+	$(CC) -O2 -g -Wall -Wextra -Werror -std=gnu11 -o $@ $(filter %.c,$^) -lm
 
 lock:  ## resolve pyproject.toml again
 	python3 -m venv build/lock && build/lock/bin/pip install --quiet uv

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 from testbed.errors import InputError, Problem
 from testbed.graph import LAYER2, Graph, Link, Node, Role, Tier
 from testbed.plan.addressing import RESERVED_NAMES
-from testbed.scenario.model import Name
+from testbed.scenario.base import Name
 from testbed.scenario.template import read_data
 from testbed.units import DistanceKm
 from testbed.validation import problem

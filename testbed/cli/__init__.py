@@ -14,7 +14,7 @@ from types import FrameType
 
 import typer
 
-from testbed.cli import bench, check, clean, doctor, graph, inspect, plan, report, run, up
+from testbed.cli import bench, check, clean, doctor, graph, impair, inspect, plan, report, run, up
 from testbed.errors import BearerlabError, RunInvalidError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 for verb in (doctor, check, plan, run, up, inspect, graph, report, bench, clean):
     app.command(verb.__name__.rpartition(".")[2])(verb.command)
+app.add_typer(impair.app, name="impair")
 
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

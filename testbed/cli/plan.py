@@ -8,6 +8,7 @@ import typer
 from pydantic import TypeAdapter
 
 from testbed.cli.options import Json, ScenarioFile, Seed, Settings
+from testbed.plan.describe import describe
 from testbed.plan.model import Plan, PlannedNode
 from testbed.run import load_plan
 
@@ -22,11 +23,12 @@ def command(file: ScenarioFile, settings: Settings = [], seed: Seed = None, as_j
         typer.echo(_node(node))
     typer.echo("\nlinks")
     for link in planned.links:
-        profile = link.a_to_b
-        typer.echo(
-            f"  {link.name:<22} {link.tier:<10} {profile.delay_ms:>8.3f} ms  jitter {profile.jitter_ms:g} ms  "
-            f"loss {profile.loss:g}  mtu {link.mtu}" + ("" if link.emulated else "  plain veth")
-        )
+        what = describe(link.behaviour) if link.emulated else "plain veth"
+        typer.echo(f"  {link.name:<22} {link.tier:<10} mtu {link.mtu}  {what}")
+    if planned.changes:
+        typer.echo("\nchanges of links")
+    for change in planned.changes:
+        typer.echo(f"  {change.window:<22} +{change.after_ms:g} ms  {change.link:<22} {describe(change.behaviour)}")
     typer.echo("\nprocesses")
     for process in (*planned.processes, *planned.probes):
         typer.echo(f"  {process.name:<22} {process.node or 'base namespace':<12} {' '.join(process.argv)}")

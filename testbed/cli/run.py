@@ -25,4 +25,4 @@ def command(
     result, directory = run(file, out=out, settings=settings, seed=seed, progress=Progress(console))
     console.print(summary_table(result))
     console.print(f"report: {directory / 'report.html'}", soft_wrap=True, highlight=False)
-    raise typer.Exit(0 if result.passed else 1)
+    raise typer.Exit(4 if not result.valid else 0 if result.passed else 1)

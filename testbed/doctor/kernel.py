@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable
+from pathlib import Path
 
 from testbed import netns
 from testbed.doctor.capability import AbsentError
@@ -30,6 +31,7 @@ table inet probe {
 }
 """
 
+_VRF_STRICT = Path("/proc/sys/net/vrf/strict_mode")
 _DEVICE = "link add bl-probe type veth peer name bl-peer\nlink set bl-probe up\n"
 
 
@@ -61,16 +63,33 @@ def qdisc(kind: str, options: str = "") -> Callable[[], str]:
     return probe
 
 
-def route(encap: str, before: str = "") -> Callable[[], str]:
-    """A probe that installs an IPv6 route with this `encap`, after the `ip` commands in `before`."""
+def route(encap: str) -> Callable[[], str]:
+    """A probe that installs an IPv6 route with this `encap`."""
 
     def probe() -> str:
-        commands = f"{_DEVICE}{before}route add fc00:0:1::/48 encap {encap} dev bl-probe\n"
         with netns.anonymous():
-            run(("ip", "-6", "-batch", "-"), stdin=commands)
+            _install(encap)
         return "works"
 
     return probe
+
+
+def vrf_route(encap: str, table: int) -> Callable[[], str]:
+    """As `route`, with a VRF over the table, which has to be the only one (RFC 8986 §4.7 wants one table for a SID)."""
+
+    def probe() -> str:
+        with netns.anonymous():
+            run(("ip", "link", "add", "bl-vrf", "up", "type", "vrf", "table", str(table)))
+            _VRF_STRICT.write_text("1")
+            _install(encap)
+        return "works"
+
+    return probe
+
+
+def _install(encap: str) -> None:
+    commands = f"{_DEVICE}route add fc00:0:1::/48 encap {encap} dev bl-probe\n"
+    run(("ip", "-6", "-batch", "-"), stdin=commands)
 
 
 def netem() -> str:

@@ -15,14 +15,15 @@ from testbed.doctor.kernel import (
     sched_fifo,
     tc_bpf,
     tun,
+    vrf_route,
 )
 from testbed.doctor.programs import module, program, python, root, wire
 
 _OTHER_KERNEL = "a kernel that has it"
 _EXTRA_MODULES = "Ubuntu: linux-modules-extra-$(uname -r)"
 _OVS_PROGRAMS = ("ovs-vsctl", "ovs-vswitchd", "ovsdb-server", "ovsdb-tool", "ovs-appctl", "ovs-ofctl")
-_END_DT4 = "seg6local action End.DT4 vrftable 100"
-_VRF = "link add bl-dt4-vrf type vrf table 100\nlink set bl-dt4-vrf up\n"
+_DT4_TABLE = 101
+_END_DT4 = f"seg6local action End.DT4 vrftable {_DT4_TABLE}"
 _NEXT_CSID = "seg6local action End flavors next-csid"
 
 _REQUIRED = (
@@ -53,7 +54,7 @@ _OPTIONAL = (
     ("srv6-encap", route("seg6 mode encap segs fc00::1"), "SRv6 headends", _OTHER_KERNEL),
     ("srv6-end", route("seg6local action End"), "SRv6 routers", _OTHER_KERNEL),
     ("srv6-end-dt6", route("seg6local action End.DT6 table 254"), "SRv6 VPNs for IPv6", _OTHER_KERNEL),
-    ("srv6-end-dt4", route(_END_DT4, _VRF), "SRv6 VPNs for IPv4", "needs vrf"),
+    ("srv6-end-dt4", vrf_route(_END_DT4, _DT4_TABLE), "SRv6 VPNs for IPv4", "needs vrf"),
     ("srv6-next-csid", route(_NEXT_CSID), "micro-SIDs", "Linux 6.1, iproute2 6.1"),
     ("tc-bpf", tc_bpf, "user plane ebpf", "a kernel with BPF, and libbpf1"),
     ("clang", program(("clang", "--version")), "building user plane ebpf", "apt install clang"),

@@ -87,8 +87,8 @@ def sysctls(node: PlannedNode) -> dict[str, int]:
 def without_offloads(plan: Plan) -> dict[str, tuple[str, ...]]:
     """Node → its interfaces that must send finished packets, neither super-packets nor missing checksums.
 
-    Those are the ends of links that user space carries: emulated ones, those of a CPE, whose OVS may run in user
-    space, and those of a UE, whose packets get a GTP-U header.
+    Those are the ends of links around a CPE, whose OVS may run in user space, and around a UE, whose packets get a
+    GTP-U header; and of emulated links around what puts that header on, or takes it off: a gNB or a UPF.
     """
     roles = {node.name: node.role for node in plan.nodes}
     ends = [end for link in plan.links if _in_user_space(link, roles) for end in (link.a, link.b)]
@@ -96,7 +96,8 @@ def without_offloads(plan: Plan) -> dict[str, tuple[str, ...]]:
 
 
 def _in_user_space(link: PlannedLink, roles: dict[str, Role]) -> bool:
-    return link.emulated or not {roles[link.a.node], roles[link.b.node]}.isdisjoint({Role.UE, Role.CPE})
+    tunnelling = {Role.GNB, Role.UPF} if link.emulated else set()
+    return not {roles[link.a.node], roles[link.b.node]}.isdisjoint({Role.UE, Role.CPE} | tunnelling)
 
 
 def _base_lines(plan: Plan, names: Names) -> Iterator[str]:

@@ -155,6 +155,12 @@ class Supervisor:
         """How a supervised process ended, minus the signal's number if by one; None while it runs."""
         return self._running[name].popen.returncode
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The processes that are supervised now."""
+        with self._changed:
+            return tuple(self._running)
+
     def pid(self, name: str) -> int:
         """The pid of a supervised process."""
         return self._running[name].popen.pid

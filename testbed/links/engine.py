@@ -44,7 +44,8 @@ class DirectionCounters:
     """What happened in one direction so far; lateness is how much later than due packets left, in microseconds.
 
     `dropped_error` counts packets that the profile did not ask to drop: too large for the link, more than the engine
-    could take in, or sent to an end that is down.
+    could take in, or sent to an end that is down. `lateness_us` is the histogram that the percentiles come from: pairs
+    of a lateness (the middle of its class, of 12% width) and a number of packets; empty where the engine has none.
     """
 
     packets: int
@@ -54,6 +55,10 @@ class DirectionCounters:
     lateness_us_p50: float | None
     lateness_us_p99: float | None
     dropped_error: int = 0
+    duplicated: int = 0
+    corrupted: int = 0
+    marked_ecn: int = 0
+    lateness_us: tuple[tuple[float, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,9 @@ class LinkEngine(Protocol):
 
     def change(self, name: str, a_to_b: LinkProfile, b_to_a: LinkProfile) -> None:
         """Give a running link new profiles; packets on their way keep the old ones."""
+
+    def set_up(self, name: str, *, up: bool) -> None:
+        """Mend a link or cut it: then nothing passes, and what is on its way is lost."""
 
     def counters(self) -> tuple[LinkCounters, ...]:
         """Counters of all links, in the order in which they were added."""

@@ -1,34 +1,30 @@
-"""The link engine of kernels that have netem: the inner ends are joined and delayed by qdiscs, and nothing runs.
+"""The link engine of kernels that have netem: the inner ends are joined and impaired by qdiscs, and nothing runs.
 
-One direction, from the inner end where frames arrive (source) to the one where they leave (sink):
+One direction, from the inner end where frames arrive (source) to the one where they leave (sink); `─▶` is a redirect:
 
-    source ingress ──redirect──▶ sink egress ──redirect──▶ IFB: tbf (rate, queue) ──back──▶ sink: netem (delay, loss)
+    source ingress ─▶ entry: netem (loss, duplication, corruption) ══veth══ exit ingress
+        ─▶ sink egress ─▶ IFB: tbf (rate) over a fifo or CoDel (queue) ──back──▶ sink: netem (delay)
 
-Shaping and delay sit on separate devices, since a netem that holds what a shaper counts distorts both; and both sit
-behind the nodes' own interfaces, where no socket's bytes are accounted for any more (TCP small queues stay as they
-are). An IFB gives frames back to the device they were redirected from, past its filters, which ends the loop.
-Every direction has both qdiscs from the start, so that a change alters them in place and loses nothing.
+Each stage sits on a device of its own: a netem that holds what a shaper counts distorts both, what is lost must not
+use up the rate, and a netem over a CoDel miscounts what it holds (in kernels before 6.13). All of them sit behind the
+nodes' own interfaces. An IFB gives frames back to the device they were redirected from, past its filters, which ends
+the loop. Every direction has all stages from the start, so that a change alters them in place and loses nothing.
 """
 
 from __future__ import annotations
 
-import struct
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
-from statistics import NormalDist
-from types import SimpleNamespace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
-from pyroute2.netlink.rtnl.tcmsg import plugins, sched_netem
 
-from testbed import netns
+from testbed.errors import BearerlabError
 from testbed.links.engine import DirectionCounters, EmulatedLink, LinkCounters, LinkEngineError
-from testbed.links.profile import LinkProfile
+from testbed.links.jitter import jitter_table
+from testbed.links.profile import Distribution, LinkProfile, Queue, QueueDiscipline
+from testbed.links.traffic_control import BELOW_ROOT, Qdisc, QdiscStats, Redirect, TrafficControl
 
 UNLIMITED_BPS = 32_000_000_000
 """What stands for no limit: the fastest round rate that fits the 32-bit attributes of tbf and netem."""
@@ -36,80 +32,121 @@ UNLIMITED_BPS = 32_000_000_000
 _BURST_MS = 4.0  # a tick at HZ=250: how late the kernel may come back to the bucket without tokens running over
 _NETEM_LIMIT = 200_000  # packets on their way; the default of 1,000 is 1 ms of 10 Gbit/s
 _FRAME_OVERHEAD = 18  # Ethernet header and a tag
-_ETH_P_ALL = 3
-_CLSACT, _INGRESS, _EGRESS = 0xFFFF_0000, 0xFFFF_FFF2, 0xFFFF_FFF3
-
-
-@dataclass(frozen=True)
-class Qdisc:
-    """A qdisc to create, or to change in place, at the root of a device."""
-
-    device: str
-    kind: str
-    parameters: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Redirect:
-    """A filter that sends all that passes `hook` (ingress or egress) of `device` out of `target`."""
-
-    device: str
-    hook: str
-    target: str
+_UNLIMITED_QUEUE = Queue(ms=50.0)
+_LONGEST_JITTER_MS = 2147  # netem keeps it in 31 bits of nanoseconds
 
 
 @dataclass(frozen=True)
 class Direction:
-    """One direction of a link: frames arrive at `source`, leave at `sink` and wait at the IFB `shaper` in between."""
+    """One direction of a link: frames arrive at `source` and leave at `sink`; `number` is the direction's own."""
 
     source: str
     sink: str
-    shaper: str
+    number: int
+
+    @property
+    def entry(self) -> str:
+        """Where frames are lost, doubled and corrupted: one end of a veth pair."""
+        return f"entry{self.number}"
+
+    @property
+    def exit(self) -> str:
+        """The pair's other end."""
+        return f"exit{self.number}"
+
+    @property
+    def shaper(self) -> str:
+        """The IFB where frames wait for the rate."""
+        return f"shaper{self.number}"
 
 
 def joining(direction: Direction) -> tuple[Redirect, ...]:
-    """The filters that lead frames along `direction`."""
+    """The filters that lead frames along `direction`, the last of them first."""
     return (
         Redirect(direction.sink, "egress", direction.shaper),
-        Redirect(direction.source, "ingress", direction.sink),
+        Redirect(direction.exit, "ingress", direction.sink),
+        Redirect(direction.source, "ingress", direction.entry),
     )
+
+
+def qdiscs(direction: Direction, profile: LinkProfile, mtu: int) -> tuple[Qdisc, ...]:
+    """Every stage of the direction, from the source on; a child follows its parent."""
+    return (
+        impairing(direction, profile),
+        shaping(direction, profile, mtu),
+        queueing(direction, profile, mtu),
+        delaying(direction, profile),
+    )
+
+
+def impairing(direction: Direction, profile: LinkProfile) -> Qdisc:
+    """The qdisc that loses, duplicates and corrupts; netem lets loss decide on each of two duplicates by itself."""
+    parameters: dict[str, Any] = {
+        "limit": _NETEM_LIMIT,
+        "loss": profile.loss,
+        "duplicate": profile.duplicate,
+        "corrupt": profile.corrupt,
+    }
+    if bursts := profile.loss_bursts:
+        # The kernel's h is the chance to survive the bad state, its k1 that to be lost in the good one.
+        parameters["gemodel"] = (bursts.p, bursts.r, 1 - bursts.loss_bad, bursts.loss_good)
+    return Qdisc(direction.entry, "netem", parameters)
 
 
 def shaping(direction: Direction, profile: LinkProfile, mtu: int) -> Qdisc:
     """The qdisc that limits the rate: a token bucket, deep enough for a full frame and a tick of the kernel."""
-    bytes_per_ms = (profile.rate_bps or UNLIMITED_BPS) / 8000
+    bytes_per_ms = _bytes_per_ms(profile)
     frame = mtu + _FRAME_OVERHEAD
     parameters = {
         "rate": int(bytes_per_ms * 1000),
         "burst": frame + int(bytes_per_ms * _BURST_MS),
-        "limit": max(int(bytes_per_ms * profile.queue_ms), frame),
+        "limit": frame,  # of the queue that tbf makes for itself, which `queueing` replaces
         "mtu": frame,
     }
     return Qdisc(direction.shaper, "tbf", parameters)
 
 
-def delaying(direction: Direction, profile: LinkProfile) -> Qdisc:
-    """The qdisc that delays and loses.
+def queueing(direction: Direction, profile: LinkProfile, mtu: int) -> Qdisc:
+    """The queue in front of the rate. CoDel's limit is in packets: bytes and milliseconds count as full frames."""
+    queue = profile.queue if profile.rate_bps else _UNLIMITED_QUEUE
+    frame = mtu + _FRAME_OVERHEAD
+    size = int(_bytes_per_ms(profile) * queue.ms) if queue.ms is not None else queue.bytes or 0
+    if queue.discipline is not QueueDiscipline.TAIL_DROP:
+        packets = max(1, size // frame) if queue.packets is None else queue.packets
+        marks = queue.discipline is QueueDiscipline.CODEL_ECN
+        return Qdisc(direction.shaper, "codel", {"limit": packets, "ecn": int(marks)}, BELOW_ROOT)
+    if queue.packets is not None:
+        return Qdisc(direction.shaper, "pfifo", {"limit": queue.packets}, BELOW_ROOT)
+    return Qdisc(direction.shaper, "bfifo", {"limit": max(size, frame)}, BELOW_ROOT)
 
-    Its rate is there to keep the order under jitter: with one, netem counts a packet's delay from the departure of the
-    packet before it; without, it sorts packets by the delay that each drew. `jitter` is the standard deviation, as
-    there is a table of the normal distribution (without one netem's jitter is uniform).
+
+def delaying(direction: Direction, profile: LinkProfile) -> Qdisc:
+    """The qdisc that delays.
+
+    With a rate netem keeps the order under jitter, for it counts a packet's delay from the departure of the packet
+    before it; without, it sorts packets by the delay that each drew.
     """
-    parameters: dict[str, Any] = {
-        "delay": round(profile.delay_ms * 1000),
-        "loss": profile.loss * 100,
-        "limit": _NETEM_LIMIT,
-        "rate": UNLIMITED_BPS // 8,
-    }
-    if profile.jitter_ms:
-        parameters |= {"jitter": round(profile.jitter_ms * 1000), "distribution": normal_distribution()}
+    rate = 0 if profile.reorder else UNLIMITED_BPS // 8
+    parameters: dict[str, Any] = {"limit": _NETEM_LIMIT, "delay_ns": round(profile.delay_ms * 1e6), "rate": rate}
+    if profile.jitter_ms or profile.distribution is Distribution.TABLE:
+        jitter = jitter_table(profile)
+        parameters |= {"jitter_ns": jitter.jitter_ns, "distribution": jitter.table}
     return Qdisc(direction.sink, "netem", parameters)
 
 
-def normal_distribution(size: int = 4096) -> bytes:
-    """A table for netem: quantiles of the normal distribution as 16-bit integers, 8192 to the standard deviation."""
-    normal = NormalDist()
-    return struct.pack(f"={size}h", *(round(8192 * normal.inv_cdf((i + 0.5) / size)) for i in range(size)))
+def refusal(profile: LinkProfile) -> str:
+    """Why netem cannot do this, or an empty string."""
+    if profile.loss_trace:
+        return 'netem cannot follow a loss trace; set the link engine to "wire"'
+    if (profile.rate_bps or 0) > UNLIMITED_BPS:
+        return f"got {profile.rate_bps} bit/s; want at most {UNLIMITED_BPS}"
+    if profile.jitter_ms > _LONGEST_JITTER_MS:
+        return f"got {profile.jitter_ms:g} ms of jitter; want at most {_LONGEST_JITTER_MS}"
+    return ""
+
+
+def _bytes_per_ms(profile: LinkProfile) -> float:
+    return (profile.rate_bps or UNLIMITED_BPS) / 8000
 
 
 class NetemEngine:
@@ -120,10 +157,13 @@ class NetemEngine:
     def __init__(self, namespace: str) -> None:
         self._tc = TrafficControl(namespace)
         self._links: dict[str, tuple[Direction, Direction]] = {}
-        self._shapers = 0
+        self._directions = 0
 
     def add(self, links: Iterable[EmulatedLink]) -> None:
-        """Start to emulate; raises LinkEngineError naming the link that could not be joined."""
+        """Start to emulate.
+
+        LinkEngineError names the link that could not be joined, HostError what its profile needs of the kernel.
+        """
         for link in links:
             if link.name in self._links:
                 raise LinkEngineError(link.name, "a link of this name exists")
@@ -131,21 +171,29 @@ class NetemEngine:
             self._links[link.name] = (there, self._direction(link.b_ifname, link.a_ifname))
             try:
                 self._join(link)
-            except LinkEngineError:
+            except BearerlabError:
                 self._part(link.name)
                 raise
 
     def change(self, name: str, a_to_b: LinkProfile, b_to_a: LinkProfile) -> None:
-        """Give a running link new profiles; packets on their way keep the old ones. Raises LinkEngineError."""
-        if name not in self._links:
-            raise LinkEngineError(name, "there is no link of this name")
+        """Give a running link new profiles; packets on their way keep the old ones. Errors are those of `add`.
+
+        Packets that wait for the rate are lost if the queue gets another unit or discipline.
+        """
+        self._impair(name, self._found(name), a_to_b, b_to_a)
+
+    def set_up(self, name: str, *, up: bool) -> None:
+        """Cut a link or mend it: its nodes lose their carrier, and what was on its way to them."""
         with _naming(name):
-            self._impair(name, a_to_b, b_to_a)
+            for direction in self._found(name):
+                for device in (direction.shaper, direction.sink):
+                    self._tc.set_up(device, up=up)
 
     def counters(self) -> tuple[LinkCounters, ...]:
-        """Counters of all links, in the order in which they were added; netem does not say how late it was.
+        """Counters of all links, in the order in which they were added.
 
-        The kernel's counters go with the interface: a link whose interface has gone reports zeros.
+        Netem says neither how late it was nor what it duplicated or corrupted. The kernel's counters go with the
+        interface: a link whose interface has gone reports zeros.
         """
         with _naming(""):
             stats = self._tc.stats()
@@ -161,116 +209,66 @@ class NetemEngine:
         self._tc.close()
 
     def _join(self, link: EmulatedLink) -> None:
+        directions = self._links[link.name]
         with _naming(link.name):
-            for direction in self._links[link.name]:
-                self._tc.make_end(direction)
-            self._impair(link.name, link.a_to_b, link.b_to_a)
-            for direction in self._links[link.name]:
+            for direction in directions:
+                make_stages(self._tc, direction)
+        self._impair(link.name, directions, link.a_to_b, link.b_to_a)
+        with _naming(link.name):
+            for direction in directions:
                 self._tc.redirect(joining(direction))
 
     def _part(self, name: str) -> None:
         for direction in self._links.pop(name):
-            self._tc.remove_end(direction)
+            remove_stages(self._tc, direction)
 
     def _direction(self, source: str, sink: str) -> Direction:
-        self._shapers += 1
-        return Direction(source, sink, f"shaper{self._shapers}")
+        self._directions += 1
+        return Direction(source, sink, self._directions)
 
-    def _impair(self, name: str, *profiles: LinkProfile) -> None:
-        for direction, profile in zip(self._links[name], profiles, strict=True):
-            if (profile.rate_bps or 0) > UNLIMITED_BPS:
-                raise LinkEngineError(name, f"got {profile.rate_bps} bit/s; want at most {UNLIMITED_BPS}")
-            mtu = self._tc.mtu(direction.sink)
-            self._tc.replace(shaping(direction, profile, mtu))
-            self._tc.replace(delaying(direction, profile))
+    def _found(self, name: str) -> tuple[Direction, Direction]:
+        if name not in self._links:
+            raise LinkEngineError(name, "there is no link of this name")
+        return self._links[name]
 
-
-class TrafficControl:
-    """What carries the values above out, through netlink in one namespace. Everything raises NetlinkError."""
-
-    def __init__(self, namespace: str) -> None:
-        self._namespace = namespace
-        with netns.entered(namespace):
-            self._ip = IPRoute()
-
-    def close(self) -> None:
-        """Close the netlink socket."""
-        self._ip.close()
-
-    def make_end(self, direction: Direction) -> None:
-        """Make the shaper and the hooks of the source, which is the other direction's sink."""
-        self._ip.link("add", ifname=direction.shaper, kind="ifb")
-        self._ip.link("set", index=self._index(direction.shaper), state="up")
-        self._ip.tc("add", "clsact", self._index(direction.source))
-        self._silence(direction.source)
-
-    def remove_end(self, direction: Direction) -> None:
-        """Take away what there is of what `make_end` made: the rest has gone with its interface, or never came."""
-        with suppress(NetlinkError):
-            self._ip.tc("del", "clsact", self._index(direction.source))
-        with suppress(NetlinkError):
-            self._ip.link("del", index=self._index(direction.shaper))
-
-    def replace(self, qdisc: Qdisc) -> None:
-        """Make the qdisc the root of its device, or give it new parameters."""
-        self._ip.tc("replace", qdisc.kind, self._index(qdisc.device), handle=0x10000, **qdisc.parameters)
-
-    def redirect(self, redirects: Iterable[Redirect]) -> None:
-        """Add filters that match everything (u32 with an empty key: not every kernel has matchall)."""
-        for redirect in redirects:
-            action = {
-                "kind": "mirred",
-                "direction": "egress",
-                "action": "redirect",
-                "ifindex": self._index(redirect.target),
-            }
-            self._ip.tc(
-                "add-filter",
-                "u32",
-                self._index(redirect.device),
-                parent=_INGRESS if redirect.hook == "ingress" else _EGRESS,
-                prio=1,
-                protocol=_ETH_P_ALL,
-                target=0x10001,
-                keys=["0x0/0x0+0"],
-                action=action,
-            )
-
-    def mtu(self, device: str) -> int:
-        """The device's MTU."""
-        return int(self._ip.get_links(self._index(device))[0].get_attr("IFLA_MTU"))
-
-    def stats(self) -> dict[str, dict[str, int]]:
-        """`packets`, `bytes` and `drop` of the root qdisc of every device."""
-        names = {link["index"]: link.get_attr("IFLA_IFNAME") for link in self._ip.get_links()}
-        return {
-            names[qdisc["index"]]: qdisc.get_attr("TCA_STATS")
-            for qdisc in self._ip.get_qdiscs()
-            if qdisc["handle"] != _CLSACT and qdisc["index"] in names
-        }
-
-    def _silence(self, device: str) -> None:
-        # A link's end is a pure wire: without this the kernel adds its own neighbour discovery to what a node receives.
-        switch = Path(f"/proc/sys/net/ipv6/conf/{device}/disable_ipv6")
-        with netns.entered(self._namespace), suppress(FileNotFoundError):
-            switch.write_text("1")
-
-    def _index(self, device: str) -> int:
-        found = self._ip.link_lookup(ifname=device)
-        if not found:
-            raise NetlinkError(19, f"no interface {device} in the engine's namespace")
-        return int(found[0])
+    def _impair(self, name: str, directions: tuple[Direction, Direction], *profiles: LinkProfile) -> None:
+        for reason in filter(None, map(refusal, profiles)):
+            raise LinkEngineError(name, reason)
+        for direction, profile in zip(directions, profiles, strict=True):
+            with _naming(name):
+                mtu = self._tc.mtu(direction.sink)
+                for qdisc in qdiscs(direction, profile, mtu):
+                    self._tc.replace(qdisc)
 
 
-def _counters(stats: dict[str, dict[str, int]], direction: Direction) -> DirectionCounters:
-    delay, shaper = (Counter(stats.get(device, {})) for device in (direction.sink, direction.shaper))
+def make_stages(tc: TrafficControl, direction: Direction) -> None:
+    """Make the devices of a direction, and the hooks of its source, which is the other direction's sink."""
+    tc.make_hooks(direction.source)
+    tc.make_veth(direction.entry, direction.exit)
+    tc.make_hooks(direction.exit)
+    tc.make_ifb(direction.shaper)
+
+
+def remove_stages(tc: TrafficControl, direction: Direction) -> None:
+    """Take away what there is of what `make_stages` made: the rest has gone with its interface, or never came."""
+    tc.remove_hooks(direction.source)
+    tc.remove(direction.entry)
+    tc.remove(direction.shaper)
+
+
+def _counters(stats: dict[str, QdiscStats], direction: Direction) -> DirectionCounters:
+    entry, shaper, delay = (
+        stats.get(device, QdiscStats()) for device in (direction.entry, direction.shaper, direction.sink)
+    )
     return DirectionCounters(
-        packets=delay["packets"],
-        bytes=delay["bytes"],
-        dropped_loss=delay["drop"],
-        dropped_queue=shaper["drop"],
+        packets=delay.packets,
+        bytes=delay.bytes,
+        dropped_loss=entry.dropped,
+        dropped_queue=shaper.dropped,
         lateness_us_p50=None,
         lateness_us_p99=None,
+        dropped_error=delay.dropped,
+        marked_ecn=shaper.marked,
     )
 
 
@@ -280,27 +278,3 @@ def _naming(link: str) -> Iterator[None]:
         yield
     except NetlinkError as error:
         raise LinkEngineError(link, str(error)) from error
-
-
-# pyroute2 knows netem, but leaves the table of the distribution out, and mistakes netem's rate for an estimator's.
-
-
-class _NetemOptions(sched_netem.options):  # type: ignore[misc]
-    nla_map = tuple(
-        (name, "cdata" if name == "TCA_NETEM_DELAY_DIST" else kind) for name, kind in sched_netem.options.nla_map
-    )
-
-
-def _netem_parameters(arguments: dict[str, Any]) -> dict[str, Any]:
-    options: dict[str, Any] = sched_netem.get_parameters(arguments)
-    if "distribution" in arguments:
-        options["attrs"].append(["TCA_NETEM_DELAY_DIST", arguments["distribution"]])
-    return options
-
-
-plugins["netem"] = SimpleNamespace(
-    parent=sched_netem.parent,
-    options=_NetemOptions,
-    get_parameters=_netem_parameters,
-    fix_request=plugins["tbf"].fix_request,
-)

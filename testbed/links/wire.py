@@ -1,10 +1,10 @@
-"""The client of the user-space link engine (wire.c): one JSON line to its control socket, one line back."""
+"""The client of the user-space link engine (wire_src): one JSON line to its control socket, one line back."""
 
 from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -49,6 +49,10 @@ class WireEngine:
         """Give a running link new profiles; packets on their way keep the old ones. Raises LinkEngineError."""
         self._ask("change", name, **_profiles(a_to_b, b_to_a))
 
+    def set_up(self, name: str, *, up: bool) -> None:
+        """Mend the link or cut it: then nothing passes, and what is on its way is lost. Raises LinkEngineError."""
+        self._ask("up" if up else "down", name)
+
     def counters(self) -> tuple[LinkCounters, ...]:
         """Counters of all links, in the order in which they were added; raises LinkEngineError."""
         return tuple(_counters(link) for link in self._ask("counters")["links"])
@@ -78,9 +82,22 @@ class WireEngine:
 
 
 def _profiles(a_to_b: LinkProfile, b_to_a: LinkProfile) -> dict[str, object]:
-    sides = {"a_to_b": a_to_b, "b_to_a": b_to_a}
-    return {f"{side}.{field}": value for side, profile in sides.items() for field, value in asdict(profile).items()}
+    return dict(_flat({"a_to_b": asdict(a_to_b), "b_to_a": asdict(b_to_a)}))
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """The leaves of nested dictionaries, keys joined by dots; None and empty tuples mean what leaving them out does."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        elif value is not None and value != ():
+            yield f"{prefix}{key}", value
 
 
 def _counters(link: dict[str, Any]) -> LinkCounters:
-    return LinkCounters(link["name"], DirectionCounters(**link["a_to_b"]), DirectionCounters(**link["b_to_a"]))
+    return LinkCounters(link["name"], _direction(link["a_to_b"]), _direction(link["b_to_a"]))
+
+
+def _direction(counted: dict[str, Any]) -> DirectionCounters:
+    histogram = tuple((float(lateness_us), int(packets)) for lateness_us, packets in counted.pop("lateness_us"))
+    return DirectionCounters(**counted, lateness_us=histogram)

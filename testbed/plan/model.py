@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from testbed.graph import Role, Tier
 from testbed.links.profile import LinkProfile
+from testbed.links.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,27 @@ class LinkEnd:
 
 
 @dataclass(frozen=True)
+class Direction:
+    """What one direction does to packets: its profile, and what moves that over time."""
+
+    profile: LinkProfile
+    trace: Trace | None = None
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """What both directions of a link do to packets."""
+
+    a_to_b: Direction
+    b_to_a: Direction
+
+
+@dataclass(frozen=True)
 class PlannedLink:
-    """A link, its MTU and what each direction does to packets; transparent both ways means a plain veth pair."""
+    """A link, its MTU and what each direction does to packets.
+
+    A plain veth pair carries it if it does nothing to them and no step of the timeline changes it.
+    """
 
     name: str
     tier: Tier
@@ -79,11 +99,21 @@ class PlannedLink:
     distance_km: float
     a_to_b: LinkProfile
     b_to_a: LinkProfile
+    a_to_b_trace: Trace | None = None
+    b_to_a_trace: Trace | None = None
+    steered: bool = False
+    """True if a step of the timeline changes it."""
 
     @property
     def emulated(self) -> bool:
         """True if a link engine has to carry this link."""
-        return not (self.a_to_b.transparent and self.b_to_a.transparent)
+        traced = self.a_to_b_trace or self.b_to_a_trace
+        return self.steered or bool(traced) or not (self.a_to_b.transparent and self.b_to_a.transparent)
+
+    @property
+    def behaviour(self) -> Behaviour:
+        """What it does over time."""
+        return Behaviour(Direction(self.a_to_b, self.a_to_b_trace), Direction(self.b_to_a, self.b_to_a_trace))
 
     def end(self, node: str) -> LinkEnd:
         """The end at `node`; KeyError if the link does not end there."""
@@ -151,6 +181,16 @@ class PlannedCapture:
 
 
 @dataclass(frozen=True)
+class PlannedChange:
+    """What a link does to packets from `after_ms` into the window of a step on."""
+
+    window: str
+    after_ms: float
+    link: str
+    behaviour: Behaviour
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything that a run will do, decided."""
 
@@ -171,6 +211,8 @@ class Plan:
     """Started once the sessions are up, stopped after the last step."""
     flows: tuple[PlannedFlow, ...] = ()
     captures: tuple[PlannedCapture, ...] = ()
+    changes: tuple[PlannedChange, ...] = ()
+    """What the timeline does to links, in its order."""
 
     def node(self, name: str) -> PlannedNode:
         """The node called `name`; KeyError if there is none."""

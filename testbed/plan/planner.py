@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 
 from testbed.errors import InputError, Problem
-from testbed.graph import Graph, Node, Role, Tier
+from testbed.graph import Graph, Node, Role
 from testbed.plan import addressing
 from testbed.plan.addressing import Port, Subnet
+from testbed.plan.changes import plan_changes, steered_links
 from testbed.plan.connectivity import Connectivity
 from testbed.plan.model import (
     LinkEnd,
@@ -23,42 +24,43 @@ from testbed.plan.model import (
     Route,
 )
 from testbed.plan.processes import controller_target, plan_probes, plan_processes
-from testbed.plan.profiles import LinkPlan, TierPreset, plan_links
+from testbed.plan.profiles import Known, LinkPlan, Presets, plan_links
 from testbed.plan.references import References
 from testbed.plan.routing import plan_routes, pool_routes, router_graph
 from testbed.scenario.load import Loaded, in_the_file
 from testbed.scenario.model import Scenario
 
 
-def check(loaded: Loaded, graph: Graph | None, presets: Mapping[Tier, TierPreset]) -> tuple[Problem, ...]:
+def check(loaded: Loaded, graph: Graph | None, presets: Presets) -> tuple[Problem, ...]:
     """Every problem of a loaded scenario; `graph` is None if the topology itself is wrong."""
     scenario = loaded.scenario
     if scenario is None or graph is None:
         return loaded.problems
     graph = _as_used(scenario, graph)
-    links = plan_links(graph.links, scenario.links, presets)
+    links = plan_links(graph.links, scenario.links, Known(presets, loaded.files))
     subnets = addressing.subnets(graph)
-    references = References(scenario, graph, links, subnets, loaded.left_out)
+    references = References(scenario, graph, links, subnets, presets, left_out=loaded.left_out)
     found = (*Connectivity(scenario, graph, subnets).problems(), *references.problems())
     in_place = (replace(problem, where=in_the_file(problem.where, loaded.left_out)) for problem in found)
     return (*loaded.problems, *in_place)
 
 
-def plan(loaded: Loaded, graph: Graph, presets: Mapping[Tier, TierPreset], *, seed: int | None = None) -> Plan:
+def plan(loaded: Loaded, graph: Graph, presets: Presets, *, seed: int | None = None) -> Plan:
     """Everything decided; InputError with all problems if the scenario is wrong."""
     problems = check(loaded, graph, presets)
     if problems or loaded.scenario is None:
         raise InputError(loaded.source, problems)
     scenario = loaded.scenario
     graph = _as_used(scenario, graph)
-    links = plan_links(graph.links, scenario.links, presets)
+    links = plan_links(graph.links, scenario.links, Known(presets, loaded.files))
     nodes = _nodes(scenario, graph, links)
+    steered = steered_links(scenario)
     return Plan(
         scenario=scenario.name,
         seed=scenario.seed if seed is None else seed,
         engine=scenario.links.engine,
         nodes=nodes,
-        links=tuple(_link(planned) for planned in links),
+        links=tuple(_link(planned, steered) for planned in links),
         services=tuple(
             PlannedService(name, str(service.address), tuple(service.hosts))
             for name, service in scenario.services.items()
@@ -70,6 +72,7 @@ def plan(loaded: Loaded, graph: Graph, presets: Mapping[Tier, TierPreset], *, se
         probes=tuple(plan_probes(scenario)),
         flows=tuple(_flows(scenario, graph)),
         captures=tuple(_captures(scenario, graph, nodes)),
+        changes=tuple(plan_changes(scenario, links, Known(presets, loaded.files))),
     )
 
 
@@ -145,10 +148,22 @@ def _interfaces(
     return {node: tuple(ports) for node, ports in found.items()}
 
 
-def _link(planned: LinkPlan) -> PlannedLink:
-    link = planned.link
+def _link(planned: LinkPlan, steered: frozenset[str]) -> PlannedLink:
+    link, there, back = planned.link, planned.behaviour.a_to_b, planned.behaviour.b_to_a
     a, b = (LinkEnd(node, addressing.ifname(link, node)) for node in (link.a, link.b))
-    return PlannedLink(link.name, link.tier, a, b, planned.mtu, planned.distance_km, planned.profile, planned.profile)
+    return PlannedLink(
+        link.name,
+        link.tier,
+        a,
+        b,
+        planned.mtu,
+        planned.distance_km,
+        there.profile,
+        back.profile,
+        there.trace,
+        back.trace,
+        steered=link.name in steered,
+    )
 
 
 def _sessions(scenario: Scenario, graph: Graph) -> Iterable[PlannedSession]:

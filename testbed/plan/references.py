@@ -6,13 +6,18 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from ipaddress import IPv4Network
+from itertools import islice
 
 from testbed.errors import Problem
 from testbed.graph import LAYER2, Graph, Role, Tier
 from testbed.plan.addressing import RESERVED4, Subnet
-from testbed.plan.profiles import LinkPlan
+from testbed.plan.changes import named_links
+from testbed.plan.profiles import LinkPlan, Presets
+from testbed.plan.queues import queue_problems
 from testbed.scenario import expectation
-from testbed.scenario.model import InsertUlcl, Measure, RemoveUlcl, Scenario
+from testbed.scenario.impairment import Change
+from testbed.scenario.model import Scenario
+from testbed.scenario.steps import Impair, InsertUlcl, LinkState, Measure, RemoveUlcl, Step
 
 GTPU_OVERHEAD = 20 + 8 + 8 + 8
 """Outer IPv4, UDP, GTP-U, and its options with a PDU Session Container (TS 29.281 §5.2.1, TS 38.415 §5.5.2)."""
@@ -40,16 +45,19 @@ class Names:
 class References:
     """All checks of one scenario against its graph; `problems()` lists what is wrong."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         scenario: Scenario,
         graph: Graph,
         links: tuple[LinkPlan, ...],
         subnets: tuple[Subnet, ...],
+        presets: Presets,
+        *,
         left_out: Iterable[str] = (),
     ) -> None:
         self.scenario, self.graph, self.links, self.subnets = scenario, graph, links, subnets
         self._left_out = tuple(left_out)
+        self._presets = Names("a preset", tuple(presets.by_name))
         self._nodes = Names("a node", tuple(node.name for node in graph.nodes))
         self._link_names = Names("a link", tuple(link.name for link in graph.links))
         self._services = Names("a service", tuple(scenario.services), self._missing("services"))
@@ -76,6 +84,13 @@ class References:
         return Names(f"a {role}", tuple(node.name for node in self.graph.with_role(role)))
 
     def _links(self) -> Iterator[Problem]:
+        for tier, impairment in self.scenario.links.tiers.items():
+            yield from self._preset(f"links.tiers.{tier}", impairment)
+            overridden = {override.link for override in self.scenario.links.override}
+            plain = (link for link in self.links if link.link.tier is tier and link.link.name not in overridden)
+            for link in islice(plain, 1):
+                yield from queue_problems(f"links.tiers.{tier}.", impairment, link.behaviour, link.mtu)
+        planned = {link.link.name: link for link in self.links}
         seen: set[str] = set()
         for index, override in enumerate(self.scenario.links.override):
             where = f"links.override[{index}].link"
@@ -83,6 +98,14 @@ class References:
             if override.link in seen:
                 yield Problem(where, f'"{override.link}" a second time', "each link once")
             seen.add(override.link)
+            yield from self._preset(f"links.override[{index}]", override)
+            if override.link in planned:
+                link = planned[override.link]
+                yield from queue_problems(f"links.override[{index}].", override, link.behaviour, link.mtu)
+
+    def _preset(self, where: str, change: Change) -> Iterator[Problem]:
+        if change.preset:
+            yield from self._presets.check(f"{where}.preset", change.preset)
 
     def _core(self) -> Iterator[Problem]:
         for name, dnn in self.scenario.core.dnns.items():
@@ -194,6 +217,18 @@ class References:
                 if ue not in inserted and not any(path.startswith("timeline") for path in self._left_out):
                     yield Problem(f"{where}.remove_ulcl.ue", f'"{ue}"', "a UE for which a UL CL was inserted before")
                 inserted.discard(ue)
+            else:
+                yield from self._link_step(where, step)
+
+    def _link_step(self, where: str, step: Step) -> Iterator[Problem]:
+        if isinstance(step, LinkState):
+            yield from self._link_names.check(f"{where}.link.name", step.link.name)
+            return
+        kind = next(key for key in ("impair", "reset", "ramp", "measure") if hasattr(step, key))
+        for position, name in enumerate(named_links(step)):
+            yield from self._link_names.check(f"{where}.{kind}.links[{position}]", name)
+        if isinstance(step, Impair):
+            yield from self._preset(f"{where}.impair", step.impair)
 
     def _insertion(self, where: str, step: InsertUlcl, inserted: Collection[str]) -> Iterator[Problem]:
         target = step.insert_ulcl

@@ -23,7 +23,7 @@ def router_graph(graph: Graph, links: Iterable[LinkPlan]) -> nx.Graph[str]:
     for planned in links:
         link = planned.link
         if {link.a, link.b} <= routers:
-            result.add_edge(link.a, link.b, delay=planned.profile.delay_ms + HOP_COST_MS, link=link)
+            result.add_edge(link.a, link.b, delay=planned.behaviour.a_to_b.profile.delay_ms + HOP_COST_MS, link=link)
     return result
 
 

@@ -14,6 +14,7 @@ from testbed.report.html import html_text
 from testbed.report.junit import junit_text
 from testbed.report.paths import prove_paths
 from testbed.report.result import Result
+from testbed.report.validity import overload
 from testbed.scenario.expectation import parse
 from testbed.scenario.model import Scenario
 from testbed.verdict import judge, measure
@@ -42,7 +43,8 @@ def conclude(record: RunRecord, scenario: Scenario, plan: Plan) -> Result:
     """The result of a run."""
     measurements = measure(record, scenario)
     verdicts = judge(measurements, [parse(expression) for expression in scenario.expect])
-    reason = _invalid_reason(record)
+    links = record.read_json("links.json") or []
+    reason = _invalid_reason(record, scenario, links)
     data: dict[str, Any] = {
         "scenario": scenario.name,
         "seed": plan.seed,
@@ -50,7 +52,7 @@ def conclude(record: RunRecord, scenario: Scenario, plan: Plan) -> Result:
         "passed": reason is None and all(verdict.passed for verdict in verdicts),
         "reason": reason,
         "provenance": record.read_json("provenance.json") or {},
-        "links": record.read_json("links.json") or [],
+        "links": links,
         "measurements": measurements,
         "events": record.events(),
         "expectations": [asdict(verdict) for verdict in verdicts],
@@ -59,7 +61,10 @@ def conclude(record: RunRecord, scenario: Scenario, plan: Plan) -> Result:
     return Result.model_validate(data)
 
 
-def _invalid_reason(record: RunRecord) -> str | None:
+def _invalid_reason(record: RunRecord, scenario: Scenario, links: list[dict[str, Any]]) -> str | None:
+    """What the run itself said, or that it was cut short, else what its figures say."""
     for event in record.events("invalid"):
         return str(event.get("reason", "the run is invalid"))
-    return None if record.events("finished") else "the run was cut short"
+    if not record.events("finished"):
+        return "the run was cut short"
+    return overload(scenario.validity, links, next(iter(record.events("host")), None))

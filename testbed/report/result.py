@@ -85,12 +85,16 @@ class LinkDirection(BaseModel):
 
 
 class LinkAchieved(BaseModel):
-    """What one direction did; lateness is how much later than due packets left, in microseconds."""
+    """What one direction did during the timeline; `loss` is the share of packets that the profile took.
+
+    Lateness is how much later than due packets left, in microseconds.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
     packets: int
     bytes: int
+    loss: float | None = None
     dropped_loss: int = 0
     dropped_queue: int = 0
     dropped_error: int = 0

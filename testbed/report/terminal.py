@@ -14,7 +14,7 @@ from testbed.report.wanted import wanted
 
 def summary_table(result: Result) -> RenderableType:
     """What `bearerlab run` prints at the end."""
-    tables = (_measurements(result), _paths(result), _expectations(result))
+    tables = (_measurements(result), _links(result), _paths(result), _expectations(result))
     return Group(*(part for table in tables for part in (table, Text())), headline(result))
 
 
@@ -40,6 +40,23 @@ def _paths(result: Result) -> Text:
     """Where one probe of each phase was seen on its way to the service, and in which tunnel."""
     lines = [f"{path.window} {path.probe} {path.sequence}: {_way(path)}" for path in result.paths]
     return Text("\n".join(lines))
+
+
+def _links(result: Result) -> Text:
+    """Whether the emulated links were what they were told to be."""
+    carried = [
+        (link.name, way)
+        for link in result.links
+        if link.achieved
+        for way in (link.achieved.a_to_b, link.achieved.b_to_a)
+        if way.packets
+    ]
+    late = [(way.lateness_us_p99, name) for name, way in carried if way.lateness_us_p99 is not None]
+    if not late:
+        return Text()
+    p99_us, name = max(late)
+    names = {name for name, _ in carried}
+    return Text(f"{len(names)} emulated links carried packets; the latest was {name}: p99 {p99_us / 1000:.3f} ms late")
 
 
 def _way(path: PathResult) -> str:

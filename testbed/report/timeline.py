@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from testbed.record import Event, RunRecord
-from testbed.scenario.model import InsertUlcl, Measure, RemoveUlcl, Scenario, StampProbe
+from testbed.scenario.model import Scenario, StampProbe
+from testbed.scenario.steps import InsertUlcl, Measure, RemoveUlcl
 
 COLOURS = 6
 """The stylesheet has this many colours for phases, c0 to c5."""

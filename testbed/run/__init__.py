@@ -3,7 +3,9 @@
 bringup.py     a plan as a running testbed     session.py     PDU sessions from the lab's side
 timeline.py    the steps of a scenario         observe.py     probes, captures, flow counters
 inbox.py       events of all processes         running.py     the running testbed as the timeline sees it
+links.py       what links do now, traces       control.py     `lab.sock`, for `bearerlab impair`
 management.py  requests to network functions   provenance.py  where a result comes from
+hostload.py    how busy the host was           achieved.py    what links did, counted
 progress.py    what a person sees meanwhile
 """
 
@@ -12,20 +14,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from itertools import chain, count
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from testbed.errors import BearerlabError, InputError, RunInvalidError
-from testbed.host import cpu_shares, cpu_ticks
 from testbed.plan.model import Plan
 from testbed.plan.planner import check, plan
 from testbed.record import RunRecord
 from testbed.report import render
 from testbed.report.result import Result
 from testbed.run.bringup import require, testbed
+from testbed.run.hostload import load_between, read_host
 from testbed.run.progress import Progress
 from testbed.run.provenance import provenance
 from testbed.run.timeline import play
@@ -57,9 +58,9 @@ def run(
     with _record(file, scenario, planned, out) as record:
         try:
             with testbed(planned, record, progress) as running:
-                before = cpu_ticks()
+                before = read_host(running.lab.supervisor)
                 play(scenario, running, progress)
-                record.event("host", **asdict(cpu_shares(before, cpu_ticks())))
+                record.event("host", **load_between(before, read_host(running.lab.supervisor)))
             progress.say("everything is taken down; writing the report")
             # A record without this event is that of a run that was cut short.
             record.event("finished")
@@ -81,6 +82,7 @@ def up(file: Path, *, out: Path | None, settings: Sequence[str], seed: int | Non
     planned = require(planned)
     with _record(file, scenario, planned, out) as record, testbed(planned, record, progress) as running:
         progress.say(f"record: {record.directory}")
+        running.links.begin()
         shell.open_cli(running.lab.net)
 
 

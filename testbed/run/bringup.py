@@ -7,23 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import replace
 
 from controllers import ovs
 from testbed import doctor
 from testbed.graph import Role
+from testbed.lab.build import send_finished_packets
 from testbed.lab.engine import link_engine
 from testbed.lab.processes import Command, Supervisor
-from testbed.links.engine import LinkCounters, LinkEngine, choose
+from testbed.links.engine import LinkEngine, choose
 from testbed.plan.model import Plan, PlannedNode
 from testbed.record import RunRecord
 from testbed.run import session
+from testbed.run.achieved import links_json
+from testbed.run.control import control
 from testbed.run.inbox import READY_WITHIN_S, Inbox
+from testbed.run.links import Links
 from testbed.run.observe import captured
 from testbed.run.progress import Progress
 from testbed.run.running import Testbed
 from topologies.network import RunningLab, lab
+from topologies.tiers import PRESETS
 
 NEEDED = ("root", "netns", "veth", "bridge", "mininet", "mnexec")
 
@@ -64,17 +68,21 @@ def testbed(plan: Plan, record: RunRecord, progress: Progress) -> Iterator[Testb
             _start_processes(stack, plan, running)
             if plan.smf:
                 inbox.wait(plan.smf, "all_associated", running.supervisor.check)
-        started = Testbed(plan, record, running, engine, inbox)
+        links = stack.enter_context(Links(plan, engine, record))
+        started = Testbed(plan, record, running, links, inbox)
         with progress.doing(f"establishing {len(plan.sessions)} PDU sessions"):
             session.establish(started)
         for ue, address in started.ue_addresses.items():
             progress.say(f"{ue} has {address}")
+        stack.enter_context(control(running.ledger.directory, started.links, PRESETS))
         yield started
         if engine:
-            record.write_json("links.json", _links(plan, engine.name, engine.counters()))
+            record.write_json("links.json", links_json(plan, engine.name, links.counters()))
 
 
 def _start_engine(stack: ExitStack, plan: Plan, running: RunningLab) -> LinkEngine:
+    if plan.engine == "netem":
+        send_finished_packets(plan, running.names)
     engine = stack.enter_context(link_engine(plan.engine, running.supervisor, running.ledger, plan.seed))
     engine.add(running.emulated)
     return engine
@@ -133,19 +141,3 @@ class _SupervisedDaemon:
         if self._exit_code is None:
             self.terminate()
         return self._exit_code or 0
-
-
-def _links(plan: Plan, engine: str, counters: Sequence[LinkCounters]) -> list[dict[str, Any]]:
-    """`result.json`'s `links`: what was configured and what was achieved."""
-    achieved = {link.name: link for link in counters}
-    return [
-        {
-            "name": link.name,
-            "tier": link.tier,
-            "engine": engine,
-            "configured": {"a_to_b": asdict(link.a_to_b), "b_to_a": asdict(link.b_to_a)},
-            "achieved": {"a_to_b": asdict(achieved[link.name].a_to_b), "b_to_a": asdict(achieved[link.name].b_to_a)},
-        }
-        for link in plan.links
-        if link.name in achieved
-    ]

@@ -25,19 +25,25 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def request(path: Path, method: str, target: str, body: Any = None, *, timeout: float = 60.0) -> Any:
-    """The JSON answer of the function that listens on the socket at `path`; RunInvalidError says why it refused."""
-    function = path.stem
+def exchange(path: Path, method: str, target: str, body: Any = None, *, timeout: float = 60.0) -> tuple[int, str]:
+    """Status and text of the answer at the socket `path`; RunInvalidError if there is none."""
     connection = _UnixConnection(path, timeout)
     try:
         connection.request(method, target, json.dumps(body), {"Content-Type": "application/json"})
         response = connection.getresponse()
-        text = response.read().decode()
-    except OSError as error:
-        raise RunInvalidError(f"{function} did not answer {method} {target}: {error}", process=function) from error
+        return response.status, response.read().decode()
+    except (OSError, http.client.HTTPException) as error:
+        text = f"{path.stem} did not answer {method} {target}: {error}"
+        raise RunInvalidError(text, process=path.stem) from error
     finally:
         connection.close()
-    if response.status >= http.client.BAD_REQUEST:
+
+
+def request(path: Path, method: str, target: str, body: Any = None, *, timeout: float = 60.0) -> Any:
+    """The JSON answer of the function that listens on the socket at `path`; RunInvalidError says why it refused."""
+    function = path.stem
+    status, text = exchange(path, method, target, body, timeout=timeout)
+    if status >= http.client.BAD_REQUEST:
         raise RunInvalidError(f"{function} refused {method} {target}: {_detail(text)}", process=function)
     return json.loads(text) if text else None
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from testbed.links.engine import LinkEngine
 from testbed.plan.model import Plan
 from testbed.record import RunRecord
 from testbed.run.inbox import Inbox
+from testbed.run.links import Links
 from testbed.run.management import watched_request
 from topologies.network import RunningLab
 
@@ -21,8 +21,8 @@ class Testbed:
     plan: Plan
     record: RunRecord
     lab: RunningLab
-    engine: LinkEngine | None
-    """None if no link is emulated."""
+    links: Links
+    """The emulated ones."""
     events: Inbox
     ue_addresses: dict[str, str] = field(default_factory=dict)
     """UE → the address that the SMF gave its PDU session."""
@@ -32,9 +32,10 @@ class Testbed:
         return self.lab.ledger.directory / f"{function}.sock"
 
     def alive(self) -> None:
-        """RunInvalidError if a process has died, or has reported what no run survives."""
+        """RunInvalidError if a process has died or reported what no run survives; LinkEngineError if a trace failed."""
         self.lab.supervisor.check()
         self.events.check()
+        self.links.check()
 
     def ask(self, function: str, method: str, target: str, body: Any = None) -> Any:
         """The answer of a network function's management API; RunInvalidError names the process that is to blame."""

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from testbed.plan.describe import describe
 from testbed.run.inbox import POLL_S
 from testbed.run.observe import observed, read_flows
 from testbed.run.progress import Progress
 from testbed.run.running import Testbed
-from testbed.scenario.model import InsertUlcl, Measure, RemoveUlcl, Scenario
+from testbed.scenario.model import Scenario
+from testbed.scenario.steps import Impair, InsertUlcl, LinkState, Measure, Ramp, RemoveUlcl, Reset
 
 WARM_UP_S = 1.0
 """Probes run this long before the first step: caches and MAC tables fill, processes settle."""
@@ -21,6 +23,7 @@ def play(scenario: Scenario, testbed: Testbed, progress: Progress) -> None:
     """Run the timeline; RunInvalidError if a process dies or a step fails."""
     with observed(testbed):
         _pass_time(testbed, WARM_UP_S)
+        testbed.links.begin()
         for step in scenario.timeline:
             match step:
                 case Measure():
@@ -30,6 +33,10 @@ def play(scenario: Scenario, testbed: Testbed, progress: Progress) -> None:
                     _change(step, f"insert {target.upf} as UL CL for {target.ue}", testbed, progress)
                 case RemoveUlcl():
                     _change(step, f"remove the UL CL of {step.remove_ulcl.ue}", testbed, progress)
+                case LinkState():
+                    _set_state(step, testbed, progress)
+                case Impair() | Reset() | Ramp():
+                    _impair(step, testbed, progress)
 
 
 def _measure(step: Measure, testbed: Testbed, progress: Progress) -> None:
@@ -43,6 +50,29 @@ def _change(step: InsertUlcl | RemoveUlcl, what: str, testbed: Testbed, progress
         steps = _insert(step, testbed) if isinstance(step, InsertUlcl) else _remove(step, testbed)
         for done in steps:
             progress.say(f"  {(done['t'] - start) * 1000:5.0f} ms  {done['step']}")
+        _pass_time(testbed, step.settle / 1000)
+
+
+def _set_state(step: LinkState, testbed: Testbed, progress: Progress) -> None:
+    name, state = step.link.name, step.link.state
+    with progress.doing(f"{step.window}: {name} {state}"), _window(step.window, testbed):
+        testbed.links.set_up(name, up=state == "up", by=step.window)
+        _pass_time(testbed, step.settle / 1000)
+
+
+def _impair(step: Impair | Reset | Ramp, testbed: Testbed, progress: Progress) -> None:
+    """What the plan says for this window, each change at its time however long the one before has taken."""
+    changes = sorted((c for c in testbed.plan.changes if c.window == step.window), key=lambda change: change.after_ms)
+    names = ", ".join(dict.fromkeys(change.link for change in changes))
+    with progress.doing(f"{step.window}: change {names}"), _window(step.window, testbed):
+        start = time.monotonic()
+        for change in changes:
+            _pass_time(testbed, start + change.after_ms / 1000 - time.monotonic())
+            if isinstance(step, Reset):
+                testbed.links.reset(change.link, by=step.window)
+            else:
+                testbed.links.set(change.link, change.behaviour, by=step.window)
+        progress.say(f"  {names}: {describe(changes[-1].behaviour)}")
         _pass_time(testbed, step.settle / 1000)
 
 

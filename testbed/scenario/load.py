@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,10 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from testbed.errors import InputError, Problem
-from testbed.scenario.model import STEPS, Scenario
+from testbed.scenario.files import Files, directions, read_files, read_parameters
+from testbed.scenario.impairment import LOSS_MODELS, Change
+from testbed.scenario.model import Scenario
+from testbed.scenario.steps import STEPS
 from testbed.scenario.template import read_data
 from testbed.validation import Location, path_text, problem
 
@@ -37,6 +40,8 @@ class Loaded:
     scenario: Scenario | None
     problems: tuple[Problem, ...] = ()
     left_out: tuple[str, ...] = ()
+    files: Files = field(default_factory=Files)
+    """What the files that the scenario names hold."""
 
 
 def load(path: Path, settings: Sequence[str] = ()) -> Loaded:
@@ -49,7 +54,7 @@ def load(path: Path, settings: Sequence[str] = ()) -> Loaded:
     for keys, value in assignments:
         if len(keys) > 1 or path.suffix != ".j2" or keys[0] in Scenario.model_fields:
             _assign(data, keys, value)
-    return validate(str(path), data)
+    return _with_files(validate(str(path), data), path.parent)
 
 
 def validate(source: str, data: Mapping[str, Any]) -> Loaded:
@@ -69,6 +74,40 @@ def validate(source: str, data: Mapping[str, Any]) -> Loaded:
             if not _remove(rest, location):
                 return Loaded(source, None, tuple(problems), tuple(left_out))
             left_out.append(in_the_file(path_text(location), known))
+
+
+def _with_files(loaded: Loaded, beside: Path) -> Loaded:
+    if loaded.scenario is None:
+        return loaded
+    files, problems = read_files(loaded.scenario, beside)
+    found = (replace(problem, where=in_the_file(problem.where, loaded.left_out)) for problem in problems)
+    return replace(loaded, files=files, problems=(*loaded.problems, *found))
+
+
+def change_from(source: str, data: Mapping[str, Any], beside: Path, presets: Collection[str]) -> tuple[Change, Files]:
+    """A change of a link that somebody asks for while it runs, and its files; InputError with all problems."""
+    try:
+        change = Change.model_validate(data)
+    except ValidationError as error:
+        known = f"one of {', '.join(Change.model_fields)}"
+        details = error.errors(include_url=False)
+        raise InputError(
+            source, [problem(detail, _location(detail), known_keys=known) for detail in details]
+        ) from error
+    files, problems = read_parameters(directions("", change), beside)
+    if change.preset and change.preset not in presets:
+        problems += (Problem("preset", f'"{change.preset}"', f"a preset: {', '.join(presets)}"),)
+    if problems:
+        raise InputError(source, problems)
+    return change, files
+
+
+def assigned(settings: Sequence[str]) -> dict[str, Any]:
+    """The data that settings `key.path=value` make; InputError for what is none."""
+    data: dict[str, Any] = {}
+    for keys, value in map(_assignment, settings):
+        _assign(data, keys, value)
+    return data
 
 
 def in_the_file(where: str, left_out: Sequence[str]) -> str:
@@ -129,6 +168,7 @@ def _location(detail: ErrorDetails) -> Location:
         part
         for position, part in enumerate(location)
         if not (part in tags and position == 2 and location[0] in ("timeline", "probes"))
+        and not (part in LOSS_MODELS and location[position - 1] == "loss")
     )
 
 

@@ -5,33 +5,13 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    StringConstraints,
-    Tag,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, model_validator
 
-from testbed.graph import Tier
 from testbed.scenario import expectation
-from testbed.units import DistanceKm, DurationMs, Rate, Ratio
-
-Name = Annotated[
-    str,
-    StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,14}$"),
-]
-"""A node's name: it is an interface's name too, so at most 15 characters."""
-
-Label = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
-"""The name of a probe, a counter or a window."""
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from testbed.scenario.base import Label, Name, Strict
+from testbed.scenario.impairment import Links
+from testbed.scenario.steps import Measure, Step
+from testbed.units import DurationMs, Ratio
 
 
 def _known_expression(text: str) -> str:
@@ -45,7 +25,7 @@ def _flow_capable(address: IPv4Address) -> IPv4Address:
     return address
 
 
-class Topology(_Strict):
+class Topology(Strict):
     """Which topology, and its parameters: one of the `topologies` package by name, or one in a file."""
 
     name: str | None = Field(default=None, description="A topology of the `topologies` package.", examples=["metro"])
@@ -67,45 +47,7 @@ class Topology(_Strict):
         return self
 
 
-class Impairment(_Strict):
-    """What a link does to packets, both ways; what is left out keeps the tier's preset."""
-
-    delay: DurationMs | None = Field(default=None, description="One-way delay.", examples=["1ms"])
-    jitter: DurationMs | None = Field(
-        default=None, description="Standard deviation of the delay; packets keep their order.", examples=["0.1ms"]
-    )
-    loss: Ratio | None = Field(default=None, description="Share of packets lost at random.", examples=["0.1%"])
-    rate: Rate | None = Field(default=None, description="Rate limit.", examples=["300Mbit"])
-    queue: DurationMs | None = Field(
-        default=None, description="Longest wait for a limited link before a packet is dropped.", examples=["50ms"]
-    )
-    mtu: int | None = Field(default=None, ge=576, le=9000, description="MTU in octets.", examples=[1500])
-
-
-class LinkOverride(Impairment):
-    """An impairment of one link, named."""
-
-    link: str = Field(description="The link's name, `a-b`.", examples=["gnb1-csr1"])
-    distance: DistanceKm | None = Field(
-        default=None, description="Length of fibre; adds 5 µs a kilometre to the delay.", examples=["80km"]
-    )
-
-
-class Links(_Strict):
-    """The link engine and what differs from the tiers' presets."""
-
-    engine: Literal["auto", "netem", "wire"] = Field(
-        default="auto", description="Link engine; `auto` takes netem where the kernel has it.", examples=["auto"]
-    )
-    tiers: dict[Tier, Impairment] = Field(
-        default_factory=dict, description="Presets to change, by tier.", examples=[{"radio": {"delay": "2ms"}}]
-    )
-    override: list[LinkOverride] = Field(
-        default_factory=list, description="Single links to change.", examples=[[{"link": "m1-m2", "delay": "1ms"}]]
-    )
-
-
-class Dnn(_Strict):
+class Dnn(Strict):
     """A data network: its address pool and the UPFs that serve it."""
 
     pool: IPv4Network = Field(description="UE addresses are taken from here.", examples=["10.45.0.0/16"])
@@ -114,14 +56,14 @@ class Dnn(_Strict):
     psa: Name = Field(description="The UPF that anchors sessions (PSA).", examples=["upf-cloud"])
 
 
-class Session(_Strict):
+class Session(Strict):
     """A PDU session that is established before the timeline starts."""
 
     ue: Name = Field(description="The user equipment.", examples=["ue1"])
     dnn: str = Field(description="A DNN of `core.dnns`.", examples=["internet"])
 
 
-class Core(_Strict):
+class Core(Strict):
     """The 5G core."""
 
     dnns: dict[str, Dnn] = Field(
@@ -140,7 +82,7 @@ class Core(_Strict):
     )
 
 
-class Service(_Strict):
+class Service(Strict):
     """HTTP on port 80 and a STAMP reflector on UDP 862, at one address; on several hosts the address is anycast."""
 
     address: Annotated[IPv4Address, AfterValidator(_flow_capable)] = Field(
@@ -149,7 +91,7 @@ class Service(_Strict):
     hosts: list[Name] = Field(min_length=1, description="The hosts that serve it.", examples=[["app1", "mec1"]])
 
 
-class _Probe(_Strict):
+class _Probe(Strict):
     source: Name = Field(alias="from", description="The node that sends.", examples=["ue1"])
     to: str = Field(description="A service.", examples=["portal"])
 
@@ -172,7 +114,7 @@ class HttpProbe(_Probe):
 Probe = Annotated[StampProbe | HttpProbe, Field(discriminator="kind")]
 
 
-class FlowCounter(_Strict):
+class FlowCounter(Strict):
     """Counts one user's packets to and from one service on links of a router, inside GTP-U and outside."""
 
     ue: Name = Field(description="The user.", examples=["ue1"])
@@ -183,7 +125,7 @@ class FlowCounter(_Strict):
     )
 
 
-class Capture(_Strict):
+class Capture(Strict):
     """A packet capture for the whole run, as pcapng."""
 
     at: Name = Field(description="The node.", examples=["gnb1"])
@@ -196,69 +138,27 @@ class Capture(_Strict):
     )
 
 
-class Measure(_Strict):
-    """Let the probes run for a while and call the result by a name."""
+class Validity(Strict):
+    """How much the host may fall behind before a run cannot be believed; then it ends with exit code 4."""
 
-    measure: Label = Field(description="The name of the window.", examples=["before"])
-    duration: DurationMs = Field(alias="for", gt=0, description="How long.", examples=["8s"])
-
-
-class _Change(_Strict):
-    window: Label = Field(alias="as", description="The name of the window around the change.", examples=["insertion"])
-    settle: DurationMs = Field(
-        default=2000.0, description="How long the window goes on after the change.", examples=["2s"]
+    lateness_p99: DurationMs = Field(
+        default=5.0,
+        gt=0,
+        description="How late a link may send, 99th percentile, on links with a thousand packets or more.",
+        examples=["5ms"],
+    )
+    steal: Ratio = Field(
+        default=0.3, description="Share of processor time that the hypervisor may take.", examples=["30%"]
+    )
+    run_delay: DurationMs = Field(
+        default=20.0,
+        gt=0,
+        description="Mean wait for a processor that a process of the lab may have.",
+        examples=["20ms"],
     )
 
 
-class UlclTarget(_Strict):
-    """Whose session, through which UPF, and which services break out there."""
-
-    ue: Name = Field(description="The user whose session it is.", examples=["ue1"])
-    upf: Name = Field(description="The edge UPF: UL CL and local PSA.", examples=["upf-edge"])
-    services: list[str] = Field(min_length=1, description="Services to break out locally.", examples=[["portal"]])
-
-
-class InsertUlcl(_Change):
-    """Insert an edge UPF as UL CL with a local PSA (TS 23.502 §4.3.5.4)."""
-
-    insert_ulcl: UlclTarget = Field(
-        description="What to insert.", examples=[{"ue": "ue1", "upf": "upf-edge", "services": ["portal"]}]
-    )
-
-
-class UlclSession(_Strict):
-    """Whose session."""
-
-    ue: Name = Field(description="The user whose session it is.", examples=["ue1"])
-
-
-class RemoveUlcl(_Change):
-    """Remove the UL CL again (TS 23.502 §4.3.5.5)."""
-
-    remove_ulcl: UlclSession = Field(description="What to remove.", examples=[{"ue": "ue1"}])
-
-
-STEPS: dict[str, type[BaseModel]] = {"measure": Measure, "insert_ulcl": InsertUlcl, "remove_ulcl": RemoveUlcl}
-
-
-def _step_kind(step: Any) -> str | None:
-    keys = step.keys() if isinstance(step, dict) else getattr(type(step), "model_fields", ())
-    return next((kind for kind in STEPS if kind in keys), None)
-
-
-Step = Annotated[
-    Annotated[Measure, Tag("measure")]
-    | Annotated[InsertUlcl, Tag("insert_ulcl")]
-    | Annotated[RemoveUlcl, Tag("remove_ulcl")],
-    Discriminator(
-        _step_kind,
-        custom_error_type="step",
-        custom_error_message=f"want a step with one of the keys {', '.join(STEPS)}",
-    ),
-]
-
-
-class Scenario(_Strict):
+class Scenario(Strict):
     """An experiment as one file."""
 
     name: Label = Field(description="The experiment's name.", examples=["local-breakout"])
@@ -293,6 +193,9 @@ class Scenario(_Strict):
         default_factory=list,
         description="The steps, one after the other.",
         examples=[[{"measure": "before", "for": "8s"}]],
+    )
+    validity: Validity = Field(
+        default_factory=Validity, description="When a run is invalid.", examples=[{"lateness_p99": "2ms"}]
     )
     expect: list[Annotated[str, AfterValidator(_known_expression)]] = Field(
         default_factory=list,

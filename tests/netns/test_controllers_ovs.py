@@ -13,7 +13,7 @@ import pytest
 
 from controllers import ovs
 from controllers.learning import DESTINATIONS, SOURCES
-from testbed import netns
+from testbed import doctor, netns
 from tests.support.cpe_rig import MANAGEMENT, CpeRig, Daemons, cpe_rig
 from tests.support.launcher import Launcher
 from tests.support.polling import eventually
@@ -23,9 +23,11 @@ pytestmark = [pytest.mark.netns, pytest.mark.ovs]
 LISTEN = f"{MANAGEMENT}:6653"
 
 
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[CpeRig]:
-    with cpe_rig(f"blt-ctl-{os.getpid()}", tmp_path / "ovs") as made:
+@pytest.fixture(params=["system", "netdev"])
+def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CpeRig]:
+    if request.param == "system" and not doctor.present("ovs-kernel"):
+        pytest.skip("openvswitch: this kernel does not have the module")
+    with cpe_rig(f"blt-ctl-{os.getpid()}", tmp_path / "ovs", request.param) as made:
         yield made
 
 
@@ -120,7 +122,7 @@ def test_until_a_controller_is_there_nothing_is_forwarded(rig: CpeRig, daemons: 
 
 
 def test_two_switches_do_not_see_each_other(rig: CpeRig, daemons: Daemons, tmp_path: Path) -> None:
-    with cpe_rig(f"blt-ctl2-{os.getpid()}", tmp_path / "ovs2") as other:
+    with cpe_rig(f"blt-ctl2-{os.getpid()}", tmp_path / "ovs2", rig.datapath_type) as other:
         others = Daemons(other.namespaces[2])
         with ovs.private_ovs(rig.switch(None), daemons.spawn) as first:
             with ovs.private_ovs(other.switch(None), others.spawn) as second:

@@ -10,7 +10,7 @@ import pytest
 
 from testbed import netns
 from testbed.graph import Role
-from testbed.lab.build import run_ip
+from testbed.lab.build import run_ip, send_finished_packets
 from testbed.lab.ledger import read_lab
 from testbed.links.profile import LinkProfile
 from testbed.plan.model import Plan
@@ -58,15 +58,26 @@ def test_a_router_without_forwarding_stops_the_way(running: RunningLab) -> None:
     assert " 0% packet loss" not in inside(running, "h1", "ping", "-c1", "-W1", "10.2.0.2")
 
 
-def test_ends_of_links_in_user_space_send_finished_packets(tmp_path: Path) -> None:
-    with lab(
-        five_nodes(LinkProfile(delay_ms=1)), run_dir=tmp_path, on_event=lambda *_: None, root=tmp_path / "labs"
-    ) as running:
+def test_ends_of_links_to_what_builds_packets_itself_send_finished_packets(tmp_path: Path) -> None:
+    plan = five_nodes(LinkProfile(delay_ms=1))
+    nodes = tuple(replace(node, role=Role.GNB) if node.name == "r2" else node for node in plan.nodes)
+    with lab(replace(plan, nodes=nodes), run_dir=tmp_path, on_event=lambda *_: None, root=tmp_path / "labs") as running:
         emulated, plain = (inside(running, "r1", "ethtool", "-k", name) for name in ("r2", "h1"))
     for feature in ("tx-checksumming", "tx-tcp-segmentation", "tx-tcp6-segmentation", "generic-segmentation-offload"):
         assert f"{feature}: off" in emulated
         assert f"{feature}: on" in plain
     assert "generic-receive-offload: off" in emulated
+
+
+def test_for_an_engine_that_cuts_nothing_emulated_links_get_finished_packets(tmp_path: Path) -> None:
+    plan = five_nodes(LinkProfile(delay_ms=1))
+    with lab(plan, run_dir=tmp_path, on_event=lambda *_: None, root=tmp_path / "labs") as running:
+        send_finished_packets(plan, running.names)
+        emulated, plain = (inside(running, "r1", "ethtool", "-k", name) for name in ("r2", "h1"))
+        far = inside(running, "r2", "ethtool", "-k", "r1")
+    assert "tx-tcp-segmentation: off" in emulated
+    assert "tx-tcp-segmentation: off" in far
+    assert "tx-tcp-segmentation: on" in plain
 
 
 def test_an_emulated_link_carries_what_joins_its_inner_ends(tmp_path: Path) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from itertools import pairwise
+from math import sqrt
 from pathlib import Path
-from statistics import median
+from statistics import NormalDist, mean, median
 
 import pytest
 
 from testbed import netns
-from testbed.links.engine import EmulatedLink, LinkEngineError, netem_available
-from testbed.links.profile import LinkProfile
+from testbed.links.engine import DirectionCounters, EmulatedLink, LinkEngineError, netem_available
+from testbed.links.profile import Distribution, GilbertElliott, LinkProfile, Queue, QueueDiscipline
+from tests.support.link_frames import HEADER, Frames, binomial_bounds, bursts, differing_bits
 from tests.support.link_rig import OVERHEAD, Rig, ip_batch, percentile, rig
 
 pytestmark = pytest.mark.netns
@@ -56,15 +59,45 @@ def test_a_transparent_profile_passes_everything(link: Rig) -> None:
     assert [arrival.sequence for arrival in arrivals] == list(range(100))
 
 
-def test_jitter_spreads_the_delay_around_its_mean(link: Rig) -> None:
-    link.add(LinkProfile(delay_ms=20, jitter_ms=4))
+def pareto_share(deviations: float) -> float:
+    """The share of a Pareto distribution of shape 3, of mean zero and standard deviation one, below a value."""
+    value = 1.5 + deviations * sqrt(0.75)
+    return 1 - value**-3 if value > 1 else 0.0
+
+
+@pytest.mark.parametrize(
+    ("distribution", "share_below"),
+    [
+        (Distribution.UNIFORM, lambda deviation: min(1.0, max(0.0, (deviation + 1) / 2))),
+        (Distribution.NORMAL, NormalDist().cdf),
+        (Distribution.PARETO, pareto_share),
+    ],
+)
+def test_jitter_has_its_distribution(
+    link: Rig, distribution: Distribution, share_below: Callable[[float], float]
+) -> None:
+    link.add(LinkProfile(delay_ms=200, jitter_ms=40, distribution=distribution, reorder=True))
+    count = 4000
     with link.traffic() as traffic:
-        # Far enough apart that keeping the order hardly matters.
-        traffic.paced(150, per_second=75)
-        delays = [arrival.delay_ms for arrival in traffic.arrivals(150)]
-    assert 17 < median(delays) < 23 + LATE_MS
-    # 10 to 90% of a normal distribution are 2.56 standard deviations: 10.3 ms.
-    assert 6 < percentile(delays, 90) - percentile(delays, 10) < 16
+        traffic.paced(count, per_second=4000)
+        delays = sorted(arrival.delay_ms for arrival in traffic.arrivals(count))
+    assert len(delays) == count
+    shares = [share_below((delay - 200) / 40) for delay in delays]
+    distance = max(max(abs(share - i / count), abs(share - (i + 1) / count)) for i, share in enumerate(shares))
+    # Kolmogorov and Smirnov at one in a thousand, and room for packets a millisecond late.
+    assert distance < 1.95 / sqrt(count) + 0.012
+
+
+def test_jitter_from_a_table_draws_its_entries(link: Rig) -> None:
+    table = (-40.0, 0.0, 0.0, 80.0)
+    link.add(LinkProfile(delay_ms=100, distribution=Distribution.TABLE, jitter_table=table, reorder=True))
+    count = 2000
+    with link.traffic() as traffic:
+        traffic.paced(count, per_second=4000)
+        delays = [arrival.delay_ms for arrival in traffic.arrivals(count)]
+    for entry in set(table):
+        low, high = binomial_bounds(count, table.count(entry) / len(table))
+        assert low < sum(abs(delay - 100 - entry) < 20 for delay in delays) < high
 
 
 def test_jitter_keeps_the_order(link: Rig) -> None:
@@ -75,6 +108,83 @@ def test_jitter_keeps_the_order(link: Rig) -> None:
     assert [arrival.sequence for arrival in arrivals] == list(range(1000))
     delays = [arrival.delay_ms for arrival in arrivals]
     assert max(delays) - min(delays) > 3
+
+
+def test_reordering_happens_where_the_profile_allows_it(link: Rig) -> None:
+    link.add(LinkProfile(delay_ms=10, jitter_ms=5, reorder=True))
+    with link.traffic() as traffic:
+        traffic.paced(1000, per_second=2000)
+        order = [arrival.sequence for arrival in traffic.arrivals(1000)]
+    assert sorted(order) == list(range(1000))
+    assert sum(after < before for before, after in pairwise(order)) > 200
+
+
+def losses(link: Rig, profile: LinkProfile, count: int) -> list[bool]:
+    """For each packet in turn whether it was lost."""
+    link.add(profile)
+    with link.traffic() as traffic:
+        traffic.paced(count, per_second=40_000)
+        came = {arrival.sequence for arrival in traffic.arrivals(count, quiet_s=0.3)}
+    return [sequence not in came for sequence in range(count)]
+
+
+def test_losses_come_in_bursts_of_the_chain(link: Rig) -> None:
+    count, p, r = 20_000, 0.02, 0.25
+    lost = losses(link, LinkProfile(loss_bursts=GilbertElliott(p, r)), count)
+    runs = bursts(lost)
+    # Bursts begin with a renewal of the chain; their lengths are geometric, with mean 1/r.
+    expected = count * p * r / (p + r)
+    assert abs(len(runs) - expected) < 5 * sqrt(expected)
+    assert abs(mean(runs) - 1 / r) < 5 * sqrt(1 - r) / r / sqrt(len(runs))
+
+
+def test_both_states_of_the_chain_lose_their_share(link: Rig) -> None:
+    count, chain = 20_000, GilbertElliott(p=0.2, r=0.2, loss_bad=0.5, loss_good=0.1)
+    lost = losses(link, LinkProfile(loss_bursts=chain), count)
+    # Neighbours are alike, which widens the binomial's bounds by half.
+    assert abs(sum(lost) - count * 0.3) < 7.5 * sqrt(count * 0.3 * 0.7)
+    again = mean(after for before, after in pairwise(lost) if before)
+    # After a loss the chain was bad with 5/6, and has stayed so with 0.8: 0.7 · 0.5 + 0.3 · 0.1.
+    assert again == pytest.approx(0.38, abs=0.04)
+
+
+def test_a_loss_trace_is_followed_to_the_letter(link: Rig) -> None:
+    if link.engine.name == "netem":
+        pytest.skip("netem cannot follow a loss trace")
+    trace = (False, True, True, False, False, False, True)
+    assert losses(link, LinkProfile(loss_trace=trace), 700) == list(trace) * 100
+
+
+def test_duplicates_are_as_many_as_the_profile_says_and_follow_their_packet(link: Rig) -> None:
+    link.add(LinkProfile(duplicate=0.1))
+    with link.traffic() as traffic:
+        traffic.paced(5000, per_second=20_000)
+        order = [arrival.sequence for arrival in traffic.arrivals(10_000, quiet_s=0.3)]
+    low, high = binomial_bounds(5000, 0.1)
+    assert low < len(order) - 5000 < high
+    assert sorted(set(order)) == list(range(5000))
+    assert order == sorted(order)
+
+
+def test_a_corrupted_packet_differs_in_one_bit(link: Rig) -> None:
+    link.add(LinkProfile(corrupt=0.2))
+    frame = HEADER + bytes(range(100))
+    with Frames(link.a) as source, Frames(link.b) as sink:
+        source.send(frame, count=3000)
+        changed = [differing_bits(frame, received) for received in sink.received()]
+    assert len(changed) == 3000
+    assert set(changed) == {0, 1}
+    low, high = binomial_bounds(3000, 0.2)
+    assert low < sum(changed) < high
+
+
+def test_no_checksum_hides_a_corruption(link: Rig) -> None:
+    link.add(LinkProfile(corrupt=1.0))
+    with link.traffic() as traffic:
+        traffic.blast(500)
+        came = len(traffic.arrivals(500, quiet_s=0.3))
+    # Netem flips bits of the Ethernet header too, of which 6 of 106 bytes may be wrong without harm: the source's.
+    assert came <= (60 if link.engine.name == "netem" else 0)
 
 
 def test_loss_takes_the_share_of_the_profile_and_no_other_packet(link: Rig) -> None:
@@ -91,28 +201,76 @@ def test_loss_takes_the_share_of_the_profile_and_no_other_packet(link: Rig) -> N
     assert max(gaps) < 10
 
 
-@pytest.mark.parametrize("rate_bps", [2_000_000, 50_000_000])
+@pytest.mark.parametrize("rate_bps", [1_000_000, 10_000_000, 100_000_000])
 def test_a_limited_link_carries_its_rate(link: Rig, rate_bps: int) -> None:
-    link.add(LinkProfile(rate_bps=rate_bps, queue_ms=3000))
-    count = rate_bps // 20_000
+    link.add(LinkProfile(rate_bps=rate_bps, queue=Queue(ms=3000)))
+    size = 1250
+    count = max(40, rate_bps // 25_000)
+    rates = []
     with link.traffic() as traffic:
-        traffic.blast(count, size=1250)
-        arrivals = traffic.arrivals(count)
-    assert len(arrivals) == count
-    settled = arrivals[count // 5 :]
-    seconds = (settled[-1].received_ns - settled[0].received_ns) / 1e9
-    assert (len(settled) - 1) * (1250 + OVERHEAD) * 8 / seconds == pytest.approx(rate_bps, rel=0.04)
+        for _ in range(3):
+            traffic.blast(count, size=size)
+            arrivals = traffic.arrivals(count)
+            assert len(arrivals) == count
+            settled = arrivals[count // 5 :]
+            seconds = (settled[-1].received_ns - settled[0].received_ns) / 1e9
+            rates.append((len(settled) - 1) * (size + OVERHEAD) * 8 / seconds)
+    assert median(rates) == pytest.approx(rate_bps, rel=0.01)
 
 
-def test_the_queue_of_a_limited_link_is_bounded(link: Rig) -> None:
-    link.add(LinkProfile(rate_bps=10_000_000, queue_ms=20))
+@pytest.mark.parametrize(
+    "queue", [Queue(ms=20), Queue(bytes=25_000), Queue(packets=20)], ids=["ms", "bytes", "packets"]
+)
+def test_the_queue_of_a_limited_link_is_bounded(link: Rig, queue: Queue) -> None:
+    link.add(LinkProfile(rate_bps=10_000_000, queue=queue))
     with link.traffic() as traffic:
         traffic.blast(400, size=1250)
         arrivals = traffic.arrivals(400, quiet_s=0.5)
-    assert 10 < percentile([arrival.delay_ms for arrival in arrivals], 90) < 25 + LATE_MS
+    # 20 frames or 20 ms, and the one that is being sent.
+    assert 15 < percentile([arrival.delay_ms for arrival in arrivals], 90) < 22 + LATE_MS
     counters = link.engine.counters()[0].a_to_b
     assert counters.dropped_queue == 400 - len(arrivals) > 200
     assert counters.dropped_error == 0
+
+
+def overloaded(link: Rig, discipline: QueueDiscipline) -> DirectionCounters:
+    """What an ECN-capable sender meets that offers twice the rate for 0.6 s, with a queue that has room for it all."""
+    link.add(LinkProfile(rate_bps=10_000_000, queue=Queue(ms=2000, discipline=discipline)))
+    with link.traffic() as traffic:
+        traffic.sender.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 2)
+        traffic.paced(1200, per_second=2000, size=1208)
+        traffic.arrivals(1200, quiet_s=0.4)
+    return link.engine.counters()[0].a_to_b
+
+
+def test_a_queue_without_codel_only_grows(link: Rig) -> None:
+    counters = overloaded(link, QueueDiscipline.TAIL_DROP)
+    assert (counters.packets, counters.dropped_queue) == (1200, 0)
+
+
+def test_codel_drops_from_a_queue_that_does_not_drain(link: Rig) -> None:
+    counters = overloaded(link, QueueDiscipline.CODEL)
+    # It waits for an interval of 100 ms, and then drops every 100 ms / √n: 30 in the 1.2 s that this takes.
+    assert 15 < counters.dropped_queue < 60
+
+
+def test_codel_marks_where_the_sender_understands(link: Rig) -> None:
+    counters = overloaded(link, QueueDiscipline.CODEL_ECN)
+    assert (counters.packets, counters.dropped_queue) == (1200, 0)
+    if link.engine.name == "wire":
+        assert 15 < counters.marked_ecn < 60
+
+
+def test_a_cut_link_passes_nothing_until_it_is_mended(link: Rig) -> None:
+    link.add(LinkProfile(delay_ms=1))
+    with link.traffic() as traffic:
+        link.engine.set_up("l", up=False)
+        link.change(LinkProfile(delay_ms=2))
+        traffic.blast(10)
+        assert traffic.arrivals(1, quiet_s=0.2) == []
+        link.engine.set_up("l", up=True)
+        traffic.send()
+        assert [arrival.sequence for arrival in traffic.arrivals(1)] == [10]
 
 
 def test_a_change_takes_effect_on_the_running_link(link: Rig) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from testbed import netns
 from testbed.links.engine import EmulatedLink, LinkEngineError
-from testbed.links.profile import LinkProfile
+from testbed.links.profile import LinkProfile, Queue
 from testbed.links.wire import BINARY, WireEngine
 from tests.support.link_rig import Traffic, WireProcess, ip_batch, join, namespaces, wire_process
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.netns
 PROFILE = {
     f"{side}.{key}": value
     for side in ("a_to_b", "b_to_a")
-    for key, value in (("delay_ms", 1), ("jitter_ms", 0), ("loss", 0), ("rate_bps", None), ("queue_ms", 50))
+    for key, value in (("delay_ms", 1), ("jitter_ms", 0), ("loss", 0), ("rate_bps", None), ("queue.ms", 50))
 }
 CHANGE = {"op": "change", "name": "l0", **PROFILE}
 
@@ -82,25 +82,42 @@ BAD_LINES = {
     b'{"op":"counters"} {}\n': "want the end of the line",
     b'{"op":"counters",\n': "want a plain key",
     b'{"op":"counters","op":"counters"}\n': "op: given twice",
-    b'{"op":["counters"]}\n': "want a plain string, a number or null",
+    b'{"op":["counters"]}\n': "want a plain string, a number, a boolean, null, or an array",
+    b'{"op":[1,2}\n': "want a plain string, a number, a boolean, null, or an array",
+    b'{"op":[1,2]}\n': "op: want a name of 1 to 16",
     b'{"op":"count\\u0065rs"}\n': "want a plain string",
     b'{"op":nan}\n': "want a plain string, a number",
-    b'{"op":"reboot"}\n': "op: want add, change, remove or counters",
+    b'{"op":"reboot"}\n': "op: want add, change, remove, down, up or counters",
     b'{"op":"counters","verbose":1}\n': "verbose: not known here",
     b'{"op":"remove"}\n': "name: missing",
     line(op="remove", name="l7"): "there is no link of this name",
-    line(op="change", name="l0"): "a_to_b.delay_ms: missing",
+    line(op="down", name="l7"): "there is no link of this name",
+    line(op="up", name="l0", loud=True): "loud: not known here",
     line(**CHANGE | {"name": "l7"}): "there is no link of this name",
     line(**CHANGE | {"name": ""}): "name: want a name of 1 to 63 characters",
     line(**CHANGE | {"name": "x" * 64}): "name: want a name of 1 to 63 characters",
     line(**CHANGE | {"a_to_b.delay_ms": -1}): "a_to_b.delay_ms: want a number from 0 to 60000",
     line(**CHANGE | {"a_to_b.delay_ms": "1"}): "a_to_b.delay_ms: want a number",
-    line(**CHANGE | {"a_to_b.delay_ms": None}): "a_to_b.delay_ms: want a number",
+    line(**CHANGE | {"a_to_b.delay_ms": True}): "a_to_b.delay_ms: want a number",
     line(**CHANGE | {"a_to_b.jitter_ms": 1e300}): "a_to_b.jitter_ms: want a number",
-    line(**CHANGE | {"a_to_b.jitter_ms": float("nan")}): "want a plain string, a number or null",
+    line(**CHANGE | {"a_to_b.jitter_ms": float("nan")}): "want a plain string, a number",
     line(**CHANGE | {"b_to_a.loss": 1.01}): "b_to_a.loss: want a number from 0 to 1",
-    line(**CHANGE | {"b_to_a.rate_bps": 0}): "b_to_a.rate_bps: want a number from 1 to 1e+12, or null",
-    line(**CHANGE | {"b_to_a.queue_ms": 1e9}): "b_to_a.queue_ms: want a number",
+    line(**CHANGE | {"b_to_a.rate_bps": 0}): "b_to_a.rate_bps: want a number from 1 to 1e+12",
+    line(**CHANGE | {"b_to_a.queue.ms": 1e9}): "b_to_a.queue.ms: want a number",
+    line(**CHANGE | {"b_to_a.queue.ms": None, "b_to_a.rate_bps": 1000}): "b_to_a.queue: a limited link has exactly one",
+    line(**CHANGE | {"b_to_a.queue.packets": 9}): "b_to_a.queue: a limited link has exactly one",
+    line(**CHANGE | {"b_to_a.queue.discipline": "red"}): "want one of tail-drop, codel, codel-ecn",
+    line(**CHANGE | {"a_to_b.distribution": "table"}): "a_to_b.jitter_table: the distribution table has one",
+    line(**CHANGE | {"a_to_b.jitter_table": [1.5]}): "a_to_b.jitter_table: the distribution table has one",
+    line(**CHANGE | {"a_to_b.jitter_table": [1, 1e9]}): "a_to_b.jitter_table: entry 1: want a number",
+    line(**CHANGE | {"a_to_b.jitter_table": 3}): "a_to_b.jitter_table: want an array",
+    line(**CHANGE | {"a_to_b.reorder": 1}): "a_to_b.reorder: want true or false",
+    line(**CHANGE | {"a_to_b.loss": 0.1, "a_to_b.loss_trace": [0, 1]}): "a_to_b: want only one of loss,",
+    line(**CHANGE | {"a_to_b.loss_bursts.p": 0.1}): "a_to_b.loss_bursts: want p and r above 0",
+    line(**CHANGE | {"a_to_b.loss_bursts.loss_bad": 0.1}): "a_to_b.loss_bursts: want p and r",
+    line(**CHANGE | {"a_to_b.loss_trace": [0, 2]}): "a_to_b.loss_trace: entry 1: want a number from 0 to 1",
+    line(**CHANGE | {"a_to_b.duplicate": -0.1}): "a_to_b.duplicate: want a number from 0 to 1",
+    line(**CHANGE | {"a_to_b.corrupt": 2}): "a_to_b.corrupt: want a number from 0 to 1",
     line(**CHANGE | {"colour": 1}): "colour: not known here",
     line(**{**CHANGE, "op": "add", "a": "wA0", "b": "wB0"}): "a link of this name exists",
     line(**{**CHANGE, "op": "add", "name": "n", "a": "wA0", "b": "lo"}): "wA0: already an end of link l0",
@@ -216,6 +233,37 @@ def test_what_is_lost_depends_on_the_seed_and_the_link_alone(tmp_path: Path) -> 
     assert 120 < len(first) < 200
     assert survivors("11") == first
     assert survivors("12") != first
+
+
+def test_the_histogram_of_lateness_has_every_packet(bench: Bench) -> None:
+    with bench.traffic(0) as traffic:
+        traffic.paced(500, per_second=2000)
+        assert len(traffic.arrivals(500)) == 500
+    counters = bench.engine.counters()[0].a_to_b
+    assert sum(packets for _, packets in counters.lateness_us) == counters.packets == 500
+    assert counters.lateness_us_p50 in dict(counters.lateness_us)
+
+
+def test_a_change_of_something_else_does_not_begin_the_trace_again(bench: Bench) -> None:
+    trace = (False,) * 2000 + (True,) * 98_000
+    bench.engine.change("l0", LinkProfile(loss_trace=trace), LinkProfile())
+    with bench.traffic(0) as traffic:
+        traffic.paced(2000, per_second=10_000)
+        bench.engine.change("l0", LinkProfile(delay_ms=1, loss_trace=trace), LinkProfile())
+        traffic.paced(100, per_second=10_000)
+        bench.engine.change("l0", LinkProfile(loss_trace=trace[:-1]), LinkProfile())
+        traffic.paced(100, per_second=10_000)
+        arrivals = traffic.arrivals(2200, quiet_s=0.3)
+    assert [arrival.sequence for arrival in arrivals] == [*range(2000), *range(2100, 2200)]
+
+
+def test_a_queue_holds_no_more_memory_than_it_may(bench: Bench) -> None:
+    bench.engine.change("l0", LinkProfile(rate_bps=8_000, queue=Queue(bytes=1_000_000)), LinkProfile())
+    before = bench.wire.resident_bytes()
+    with bench.traffic(0) as traffic:
+        traffic.blast(20_000, size=1250)
+    assert bench.engine.counters()[0].a_to_b.dropped_queue > 15_000
+    assert bench.wire.resident_bytes() - before < 6_000_000
 
 
 def test_sigterm_ends_it_cleanly_under_traffic(bench: Bench) -> None:

@@ -22,6 +22,7 @@ class CpeRig:
 
     prefix: str
     directory: Path
+    datapath_type: str
 
     @property
     def namespaces(self) -> tuple[str, str, str, str]:
@@ -31,7 +32,7 @@ class CpeRig:
 
     def switch(self, controller: str | None) -> ovs.Switch:
         """The CPE's switch."""
-        return ovs.Switch(self.directory, 0x2A, ("h1", "h2"), controller, ovs.datapath_type())
+        return ovs.Switch(self.directory, 0x2A, ("h1", "h2"), controller, self.datapath_type)
 
     def ping(self, count: int = 1) -> bool:
         """h1 reaches h2 with every one of `count` packets."""
@@ -61,9 +62,9 @@ class Daemons:
 
 
 @contextmanager
-def cpe_rig(prefix: str, directory: Path) -> Iterator[CpeRig]:
+def cpe_rig(prefix: str, directory: Path, datapath_type: str) -> Iterator[CpeRig]:
     """The namespaces and links, without a switch; removed afterwards."""
-    rig = CpeRig(prefix, directory)
+    rig = CpeRig(prefix, directory, datapath_type)
     try:
         for namespace in rig.namespaces:
             netns.create(namespace)

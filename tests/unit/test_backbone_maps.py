@@ -10,8 +10,8 @@ from pydantic import TypeAdapter
 
 from testbed.plan.addressing import RESERVED_NAMES
 from testbed.plan.planner import plan
+from testbed.scenario.base import Name
 from testbed.scenario.load import validate
-from testbed.scenario.model import Name
 from topologies.backbone import node_names, read_map
 from topologies.catalogue import named
 from topologies.tiers import PRESETS

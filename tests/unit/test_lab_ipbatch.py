@@ -112,12 +112,20 @@ def test_routers_forward_and_hosts_do_not() -> None:
 
 def test_both_ends_of_what_user_space_carries_lose_their_offloads() -> None:
     nodes = tuple(
-        node(name, role) for name, role in (("ue1", Role.UE), ("gnb1", Role.GNB), ("cpe1", Role.CPE), ("x", Role.HOST))
+        node(name, role)
+        for name, role in (("ue1", Role.UE), ("gnb1", Role.GNB), ("cpe1", Role.CPE), ("x", Role.HOST), ("y", Role.HOST))
     )
-    links = (link("ue1", "gnb1"), link("gnb1", "x", SLOW), link("x", "cpe1"), link("x", "gnb1"))
+    links = (
+        link("ue1", "gnb1"),
+        link("gnb1", "x", SLOW),
+        link("x", "cpe1"),
+        link("x", "gnb1"),
+        link("x", "y", SLOW),
+    )
     assert ipbatch.without_offloads(Plan("mixed", 1, "wire", nodes, links)) == {
         "ue1": ("gnb1",),
         "gnb1": ("ue1", "x"),
         "cpe1": ("x",),
         "x": ("gnb1", "cpe1"),
+        "y": (),
     }

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from testbed.links.engine import DirectionCounters, EmulatedLink, LinkCounters, LinkEngineError
-from testbed.links.profile import LinkProfile
+from testbed.links.profile import GilbertElliott, LinkProfile, Queue
 from testbed.links.wire import BINARY, WireEngine, wire_argv
 
-THERE = LinkProfile(delay_ms=9.9, jitter_ms=0.5, loss=0.01, rate_bps=10**9, queue_ms=20)
+THERE = LinkProfile(
+    delay_ms=9.9, jitter_ms=0.5, loss_bursts=GilbertElliott(0.01, 0.2), rate_bps=10**9, queue=Queue(ms=20)
+)
 LINK = EmulatedLink("core", "wA", "wB", THERE, LinkProfile())
 OK: dict[str, Any] = {"ok": True}
 
@@ -77,8 +79,23 @@ def test_a_link_is_added_with_both_profiles(server: Server, engine: WireEngine) 
         "b": "wB",
     }
     there = {key.removeprefix("a_to_b."): value for key, value in request.items() if key.startswith("a_to_b.")}
-    back = {key.removeprefix("b_to_a."): value for key, value in request.items() if key.startswith("b_to_a.")}
-    assert (LinkProfile(**there), LinkProfile(**back)) == (THERE, LinkProfile())
+    assert there == {
+        "delay_ms": 9.9,
+        "jitter_ms": 0.5,
+        "distribution": "normal",
+        "reorder": False,
+        "loss": 0.0,
+        "loss_bursts.p": 0.01,
+        "loss_bursts.r": 0.2,
+        "loss_bursts.loss_bad": 1.0,
+        "loss_bursts.loss_good": 0.0,
+        "duplicate": 0.0,
+        "corrupt": 0.0,
+        "rate_bps": 10**9,
+        "queue.ms": 20,
+        "queue.discipline": "tail-drop",
+    }
+    assert "b_to_a.rate_bps" not in request
 
 
 def test_a_refusal_names_the_link_and_the_reason(server: Server, engine: WireEngine) -> None:
@@ -89,12 +106,19 @@ def test_a_refusal_names_the_link_and_the_reason(server: Server, engine: WireEng
 
 
 def test_counters_keep_their_order_and_all_their_fields(server: Server, engine: WireEngine) -> None:
-    there = DirectionCounters(10, 1000, 1, 2, 0.5, 40.0, 3)
+    there = DirectionCounters(10, 1000, 1, 2, 0.5, 40.0, 3, 4, 5, 6, ((0.5, 9), (40.0, 1)))
     back = DirectionCounters(0, 0, 0, 0, None, None)
     names = ("zulu", "alpha")
     links = [{"name": name, "up": True, "a_to_b": vars(there), "b_to_a": vars(back)} for name in names]
     server.replies = [{"ok": True, "links": links}]
     assert engine.counters() == tuple(LinkCounters(name, there, back) for name in names)
+
+
+def test_a_link_is_cut_and_mended(server: Server, engine: WireEngine) -> None:
+    server.replies = [OK, OK]
+    engine.set_up("core", up=False)
+    engine.set_up("core", up=True)
+    assert server.requests == [{"op": "down", "name": "core"}, {"op": "up", "name": "core"}]
 
 
 def test_a_process_that_goes_away_is_an_error_of_the_link(server: Server, engine: WireEngine) -> None:

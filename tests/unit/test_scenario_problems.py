@@ -110,6 +110,64 @@ CASES: list[tuple[str, Change, list[str]]] = [
         ["timeline[0]: got {'dance': 'tango'}; want a step with one of the keys measure, insert_ulcl, remove_ulcl"],
     ),
     (
+        "a step on no link",
+        lambda data: data["timeline"].extend(
+            [
+                {"impair": {"links": ["m1-m2", "m1-m9"], "delay": "1ms"}, "as": "a"},
+                {"link": {"name": "m9-m8", "state": "down"}, "as": "b"},
+                {"ramp": {"links": ["gnb1"], "loss": {"from": "0%", "to": "1%"}, "over": "1s"}, "as": "c"},
+                {"reset": {"links": ["x-y"]}, "as": "d"},
+            ]
+        ),
+        [
+            'timeline[5].impair.links[1]: got "m1-m9"; want a link',
+            'timeline[6].link.name: got "m9-m8"; want a link',
+            'timeline[7].ramp.links[0]: got "gnb1"; want a link',
+            'timeline[8].reset.links[0]: got "x-y"; want a link',
+        ],
+    ),
+    (
+        "an impairment that means nothing",
+        setting("timeline.0", {"impair": {"links": ["m1-m2"], "up": {"loss": "200%"}}, "as": "a"}),
+        ['timeline[0].impair.up.loss: got "200%"; want a share'],
+    ),
+    (
+        "an unknown preset in a step",
+        setting("timeline.0", {"impair": {"links": ["m1-m2"], "preset": "mars"}, "as": "a"}),
+        ['timeline[0].impair.preset: got "mars"; want a preset'],
+    ),
+    (
+        "a ramp to nowhere",
+        setting("timeline.0", {"ramp": {"links": ["m1-m2"], "delay": {"from": "1ms"}, "over": "1s"}, "as": "a"}),
+        ["timeline[0].ramp.delay.to: got nothing; want this key"],
+    ),
+    (
+        "a ramp of nothing",
+        setting("timeline.0", {"ramp": {"links": ["m1-m2"], "over": "1s"}, "as": "a"}),
+        ["timeline[0].ramp: got {'links': ['m1-m2'], 'over': '1s'}; want at least one of delay, jitter, loss"],
+    ),
+    (
+        "a ramp that is too fast",
+        setting(
+            "timeline.0",
+            {
+                "ramp": {"links": ["m1-m2"], "delay": {"from": "1ms", "to": "2ms"}, "over": "1s", "steps": 500},
+                "as": "a",
+            },
+        ),
+        ["timeline[0].ramp.steps: got 500; want at least 10ms for each step"],
+    ),
+    (
+        "neither up nor down",
+        setting("timeline.0", {"link": {"name": "m1-m2", "state": "sideways"}, "as": "a"}),
+        ["timeline[0].link.state: got \"sideways\"; want 'up' or 'down'"],
+    ),
+    (
+        "no MTU for a running link",
+        setting("timeline.0", {"impair": {"links": ["m1-m2"], "mtu": 1500}, "as": "a"}),
+        ["timeline[0].impair.mtu: got an unknown key; want one of corrupt, delay"],
+    ),
+    (
         "same window twice",
         setting("timeline.2.measure", "before"),
         ['timeline[2].measure: got "before" a second time', 'expect[1]: got "edge"'],
