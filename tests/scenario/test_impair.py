@@ -121,7 +121,7 @@ def test_an_overloaded_host_makes_the_run_invalid(tmp_path: Path) -> None:
 
 def test_a_link_that_cannot_be_changed_makes_the_run_invalid(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    timeline = [
+    timeline: list[dict[str, Any]] = [
         {"measure": "quiet", "for": "6s"},
         {"impair": {"links": [LINK], "delay": "20ms"}, "as": "worse"},
     ]
