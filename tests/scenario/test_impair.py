@@ -130,7 +130,7 @@ def test_a_link_that_cannot_be_changed_makes_the_run_invalid(tmp_path: Path) -> 
     with started("run", scenario(tmp_path, {}, timeline), "--out", run) as process:
         (entry,) = eventually(lambda: events(run, "lab"), bool)
         # The control socket is there once the engine has its links.
-        eventually(lambda: (LABS / entry["id"] / NAME).exists(), bool)
+        eventually((LABS / entry["id"] / NAME).exists, bool)
         subprocess.run(["ip", "-n", f"bl-{entry['id']}-h1", "link", "del", "h2"], check=True)
         output, _ = process.communicate(timeout=30)
     assert process.returncode == 4, output
