@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import struct
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from testbed.errors import HostError
 
 ROOT, BELOW_ROOT = 0xFFFF_FFFF, 0x1_0001
 _VETH_MTU = 65_535
+_CARRIER_WITHIN_S = 10
 _ETH_P_ALL = 3
 _CLSACT, _INGRESS, _EGRESS = 0xFFFF_0000, 0xFFFF_FFF2, 0xFFFF_FFF3
 # A qdisc may be changed in place, but a handle keeps its kind for as long as it lives.
@@ -78,6 +80,7 @@ class TrafficControl:
         for end in (device, peer):
             self._silence(end)
             self.set_up(end, up=True)
+        self._await_carrier(device)
 
     def make_hooks(self, device: str) -> None:
         """Make room for redirects at the device, and keep the kernel from speaking there."""
@@ -145,6 +148,14 @@ class TrafficControl:
             for qdisc in qdiscs
             if qdisc["handle"] == _HANDLES["tbf"]
         }
+
+    def _await_carrier(self, device: str) -> None:
+        # The kernel learns of a carrier in the background, and drops what is sent before it has.
+        deadline = time.monotonic() + _CARRIER_WITHIN_S
+        while self._ip.get_links(self._index(device))[0].get_attr("IFLA_OPERSTATE") != "UP":
+            if time.monotonic() > deadline:
+                raise NetlinkError(errno.ENETDOWN, f"{device} has no carrier after {_CARRIER_WITHIN_S} s")
+            time.sleep(0.001)
 
     def _silence(self, device: str) -> None:
         # A link's end is a pure wire: without this the kernel adds its own neighbour discovery to what a node receives.

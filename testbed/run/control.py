@@ -128,14 +128,15 @@ class _Requests(BaseHTTPRequestHandler):
     timeout = 30
 
     def do_GET(self) -> None:
-        self._reply(b"")
+        self._reply()
 
     def do_POST(self) -> None:
-        length = self.headers.get("Content-Length", "0")
-        size = int(length) if length.isdigit() else 0
-        self._reply(self.rfile.read(min(size, LARGEST_BODY)))
+        self._reply()
 
-    def _reply(self, body: bytes) -> None:
+    def _reply(self) -> None:
+        # A body is read in any case: a client still sending one when the connection closes would see a broken pipe.
+        length = self.headers.get("Content-Length", "0")
+        body = self.rfile.read(min(int(length) if length.isdigit() else 0, LARGEST_BODY))
         status, answer = self.answer(self.command, self.path, body)
         text = json.dumps(answer).encode()
         self.send_response(status)

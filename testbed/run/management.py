@@ -29,7 +29,8 @@ def exchange(path: Path, method: str, target: str, body: Any = None, *, timeout:
     """Status and text of the answer at the socket `path`; RunInvalidError if there is none."""
     connection = _UnixConnection(path, timeout)
     try:
-        connection.request(method, target, json.dumps(body), {"Content-Type": "application/json"})
+        text = None if body is None else json.dumps(body)
+        connection.request(method, target, text, {"Content-Type": "application/json"})
         response = connection.getresponse()
         return response.status, response.read().decode()
     except (OSError, http.client.HTTPException) as error:

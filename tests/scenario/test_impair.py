@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from testbed.lab.ledger import LABS
+from testbed.run.control import NAME
 from tests.support.command import bearerlab, events, leftovers, started
 from tests.support.pair import LINK, scenario
 from tests.support.polling import eventually
@@ -127,6 +129,8 @@ def test_a_link_that_cannot_be_changed_makes_the_run_invalid(tmp_path: Path) -> 
     ]
     with started("run", scenario(tmp_path, {}, timeline), "--out", run) as process:
         (entry,) = eventually(lambda: events(run, "lab"), bool)
+        # The control socket is there once the engine has its links.
+        eventually((LABS / entry["id"] / NAME).exists, bool)
         subprocess.run(["ip", "-n", f"bl-{entry['id']}-h1", "link", "del", "h2"], check=True)
         output, _ = process.communicate(timeout=30)
     assert process.returncode == 4, output

@@ -98,6 +98,18 @@ def test_an_engine_that_fails_is_not_the_callers_fault(requests: Control, engine
     assert requests.handle("POST", "/links/r1-r2", change(delay="2ms")) == (500, {"detail": "link r1-r2: broken"})
 
 
+def test_a_body_that_comes_late_is_awaited(links: Links, tmp_path: Path) -> None:
+    with control(tmp_path, links, PRESETS), socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(0.2)
+        client.connect(str(tmp_path / NAME))
+        client.sendall(b"GET /links HTTP/1.0\r\nContent-Length: 4\r\n\r\n")
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+        client.sendall(b"null")
+        client.settimeout(10)
+        assert client.recv(12) == b"HTTP/1.0 200"
+
+
 def test_over_a_socket_that_outlives_nonsense(links: Links, tmp_path: Path) -> None:
     with control(tmp_path, links, PRESETS):
         for nonsense in (b"garbage\r\n\r\n", b"POST /links/r1-r2 HTTP/1.1\r\nContent-Length: 99\r\n\r\nhalf"):
