@@ -13,18 +13,20 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from mininet.log import output
 from mininet.net import Mininet
 
 from testbed import netns
-from testbed.errors import HostError
+from testbed.errors import HostError, RunInvalidError
 from testbed.lab.base import base_namespace, uninterrupted
-from testbed.lab.build import build
-from testbed.lab.ipbatch import emulated_links
+from testbed.lab.build import build, run_ip
+from testbed.lab.ipbatch import emulated_links, restore_script
 from testbed.lab.ledger import LABS, Ledger
 from testbed.lab.names import Names
 from testbed.lab.processes import EventHandler, Supervisor
 from testbed.links.engine import EmulatedLink
 from testbed.plan.model import LinkEnd, Plan, PlannedInterface
+from topologies import iperf
 from topologies.nodes import NODE_CLASSES, Cpe, CpeStarter, LabLink, LabNode, LabSwitch
 
 
@@ -71,6 +73,38 @@ class BearerNet(Mininet):  # type: ignore[misc]
     def pingAll(self, timeout: str | None = None) -> float:  # noqa: N802
         """Ping between all nodes that have an IPv4 address by plan; returns the percentage lost."""
         return float(self.ping([host for host in self.hosts if host.IP()], timeout))
+
+    def iperf(  # noqa: PLR0913, PLR0917 - Mininet's signature
+        self,
+        hosts: list[LabNode] | None = None,
+        l4Type: str = "TCP",  # noqa: N803
+        udpBw: str = "10M",  # noqa: N803
+        fmt: str | None = None,  # noqa: ARG002
+        seconds: int = 5,
+        port: int = iperf.PORT,  # noqa: ARG002
+    ) -> list[str]:
+        """Throughput from the first to the second host, by iperf3: what the one received and the other sent."""
+        client, server = hosts or (self.hosts[0], self.hosts[-1])
+        udp_rate = udpBw if l4Type == "UDP" else None
+        output(f"*** Iperf: testing {l4Type} bandwidth between {client} and {server}\n")
+        try:
+            speeds = iperf.throughput(client, server, seconds=seconds, udp_rate=udp_rate)
+        except RunInvalidError as error:
+            # The CLI goes on.
+            output(f"*** {error}\n")
+            return []
+        result = [udp_rate, *speeds] if udp_rate else [*speeds]
+        output(f"*** Results: {result}\n")
+        return result
+
+    def configLinkStatus(self, src: str, dst: str, status: str) -> None:  # noqa: N802
+        """Bring a link down or up; with "up" it gets back the addresses and routes that the kernel took with "down"."""
+        super().configLinkStatus(src, dst, status)
+        if status == "up":
+            for node, peer in ((src, dst), (dst, src)):
+                if node in self and peer in self:
+                    with netns.entered(self.names.namespace(node)):
+                        run_ip(restore_script(self.plan.node(node), peer), where=node)
 
     def stop(self) -> None:
         """End the nodes' shells and terminals; the namespaces go with the lab."""

@@ -6,6 +6,7 @@ something unexpected happened; 129, 130 and 143 after SIGHUP, Ctrl-C and SIGTERM
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import traceback
@@ -15,7 +16,7 @@ from types import FrameType
 import typer
 
 from testbed.cli import bench, check, clean, doctor, graph, impair, inspect, plan, report, run, up
-from testbed.errors import BearerlabError, RunInvalidError
+from testbed.errors import BearerlabError, HostError, RunInvalidError
 
 app = typer.Typer(
     name="bearerlab",
@@ -47,7 +48,10 @@ def main() -> None:
         if end.code in {128 + number for number in _SIGNALS}:
             _say("interrupted; everything was taken down")
         raise
-    except Exception:
+    except Exception as error:
+        if isinstance(error, PermissionError) and os.geteuid() != 0:
+            _say(f"{error.filename or 'this'}: {error.strerror}; run it with sudo")
+            sys.exit(HostError.exit_code)
         # Not 1: no expectation was judged.
         _say(traceback.format_exc())
         sys.exit(RunInvalidError.exit_code)

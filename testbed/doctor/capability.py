@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+NEEDS_ROOT = "needs root to be tried"
+"""The detail of a capability that could not be tried."""
+
 
 class AbsentError(Exception):
     """A probe found that the host cannot do it; the message is the reason that the host gave."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from testbed.doctor.capability import AbsentError, Capability, Check
+from testbed.doctor.capability import NEEDS_ROOT, AbsentError, Capability, Check
 from testbed.doctor.table import CHECKS
 from testbed.errors import HostError
 
@@ -51,7 +51,7 @@ def _try(check: Check) -> Capability:
     try:
         return check.found(present=True, detail=check.probe())
     except PermissionError as error:
-        return check.found(present=False, detail="needs root to be tried" if os.geteuid() else str(error.strerror))
+        return check.found(present=False, detail=NEEDS_ROOT if os.geteuid() else str(error.strerror))
     except (AbsentError, OSError) as error:
         return check.found(present=False, detail=str(error))
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from rich.markup import escape
 from rich.table import Table
 
-from testbed.doctor.capability import Capability
+from testbed.doctor.capability import NEEDS_ROOT, Capability
 
 
 def render(capabilities: Iterable[Capability]) -> Table:
@@ -25,7 +25,8 @@ def render(capabilities: Iterable[Capability]) -> Table:
     # The only column that wraps where a terminal is narrow.
     table.add_column("what was found, or how to get it")
     for capability in found:
-        finding = capability.detail if capability.present else capability.remedy
+        tried = capability.detail != NEEDS_ROOT
+        finding = capability.remedy if tried and not capability.present else capability.detail
         table.add_row(capability.name, _mark(capability), capability.needed_by, escape(finding))
     return table
 
@@ -42,4 +43,6 @@ def _widest(texts: Iterable[str]) -> int:
 def _mark(capability: Capability) -> str:
     if capability.present:
         return "[green]yes[/]"
+    if capability.detail == NEEDS_ROOT:
+        return "[yellow]?[/]"
     return "[bold red]MISSING[/]" if capability.required else "[yellow]no[/]"

@@ -53,6 +53,18 @@ def node_script(node: PlannedNode) -> str:
     return _script(_node_lines(node)) + (bridge_script(node) if node.role is Role.LAN else "")
 
 
+def restore_script(node: PlannedNode, ifname: str) -> str:
+    """Give an interface back what the kernel took when it was set down: IPv6 addresses and all routes."""
+    addresses = (address for address in node.interface(ifname).addresses if ":" in address)
+    routes = (route for route in node.routes if route.dev == ifname)
+    return _script(
+        (
+            *(f"addr replace {address} dev {ifname} nodad" for address in addresses),
+            *(_route_line(route).replace("route add", "route replace", 1) for route in routes),
+        )
+    )
+
+
 def bridge_script(node: PlannedNode) -> str:
     """Join all interfaces of the node in one kernel bridge."""
     # Snooping would drop neighbour solicitations until it has seen every listener.

@@ -22,6 +22,10 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "pingall",
         "link h1 r1 down",
         "h1 ping -c1 -W1 h2",
+        "link h1 r1 up",
+        "h1 ping -c2 -W2 h2",
+        "h1 ping -c2 -W2 fd00:2::2",
+        "iperf h1 h2",
         "py r1.popen('ip -br addr show h1').communicate()[0].decode()",
     ]
     # Mininet prints by its log, to standard error. Its CLI forwards what it can read to a running command, as to a
@@ -56,6 +60,15 @@ def test_pingall_reaches_every_node_that_has_an_address(answers: dict[str, str])
 
 def test_a_link_taken_down_carries_nothing(answers: dict[str, str]) -> None:
     assert " 0% packet loss" not in answers["h1 ping -c1 -W1 h2"]
+
+
+def test_a_link_brought_up_again_carries_what_it_carried(answers: dict[str, str]) -> None:
+    assert " 0% packet loss" in answers["h1 ping -c2 -W2 h2"]
+    assert " 0% packet loss" in answers["h1 ping -c2 -W2 fd00:2::2"]
+
+
+def test_iperf_measures_without_ending_those_of_others(answers: dict[str, str]) -> None:
+    assert answers["iperf h1 h2"].count("Mbits/sec") == 2
 
 
 def test_popen_runs_in_the_nodes_namespace(answers: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -72,3 +73,12 @@ def test_the_take_down_is_not_interrupted(end: Run) -> None:
             signal.raise_signal(signal.SIGINT)
 
     assert end(body) == 143
+
+
+def test_what_needs_root_says_so(end: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def denied() -> None:
+        raise PermissionError(13, "Permission denied", "/run/bearerlab/abcde")
+
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert end(denied) == 3
+    assert capsys.readouterr().err == "/run/bearerlab/abcde: Permission denied; run it with sudo\n"

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from testbed import doctor
 from testbed.doctor import probing, programs
-from testbed.doctor.capability import AbsentError, Capability, Check
+from testbed.doctor.capability import NEEDS_ROOT, AbsentError, Capability, Check
 from testbed.doctor.programs import module, program, run, wire
 from testbed.doctor.table import CHECKS
 from testbed.errors import HostError
@@ -172,3 +172,8 @@ def test_a_link_engine_that_does_not_run_is_missing(
     monkeypatch.setattr(programs, "BINARY", binary)
     with pytest.raises(AbsentError, match=reason):
         wire()
+
+
+def test_what_could_not_be_tried_is_not_called_missing() -> None:
+    (line,) = shown(Capability("veth", False, NEEDS_ROOT, "links", "a kernel that has it", True))[1:]
+    assert line.split() == ["veth", "?", "links", "needs", "root", "to", "be", "tried"]
