@@ -36,7 +36,8 @@ def check(loaded: Loaded, graph: Graph | None, presets: Presets) -> tuple[Proble
     scenario = loaded.scenario
     if scenario is None or graph is None:
         return loaded.problems
-    graph = _as_used(scenario, graph)
+    if not any(path.startswith("core") for path in loaded.left_out):
+        graph = _as_used(scenario, graph)
     links = plan_links(graph.links, scenario.links, Known(presets, loaded.files))
     subnets = addressing.subnets(graph)
     references = References(scenario, graph, links, subnets, presets, left_out=loaded.left_out)

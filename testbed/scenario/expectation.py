@@ -102,17 +102,24 @@ def parse(expr: str) -> Expectation:
     """An expectation from its text; ValueError says what is wanted."""
     if match := _WITHIN.match(expr):
         tolerance = parse_ratio(match["tolerance"])
-        return Expectation(expr, _metric_path(match["path"]), "within", _metric_path(match["other"]), tolerance)
+        return Expectation(expr, *_alike(match["path"], "within", match["other"]), tolerance)
     match = _COMPARE.match(expr)
     if match is None:
         raise ValueError(f"want {WANT}")
     path = _metric_path(match["path"])
     if match["other"]:
-        return Expectation(expr, path, match["op"], _metric_path(match["other"]))
+        return Expectation(expr, *_alike(match["path"], match["op"], match["other"]))
     unit = match["unit"] or ""
     if unit != path.unit:
         raise ValueError(f"want a bound {f'in {path.unit}' if path.unit else 'without a unit'}, as {path.metric} is")
     return Expectation(expr, path, match["op"], float(match["number"]))
+
+
+def _alike(path: str, op: str, other: str) -> tuple[MetricPath, str, MetricPath]:
+    left, right = _metric_path(path), _metric_path(other)
+    if left.unit != right.unit:
+        raise ValueError(f"want a bound in {left.unit or 'plain numbers'}, as {left.metric} is; {right.metric} is not")
+    return left, op, right
 
 
 def _metric_path(text: str) -> MetricPath:

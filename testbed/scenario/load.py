@@ -66,7 +66,10 @@ def validate(source: str, data: Mapping[str, Any]) -> Loaded:
         try:
             return Loaded(source, Scenario.model_validate(rest), tuple(problems), tuple(left_out))
         except ValidationError as error:
-            errors = error.errors(include_url=False)
+            # A key that was left out is missing now, but that is not the user's fault.
+            errors = [detail for detail in error.errors(include_url=False) if not _was_left_out(detail, left_out)]
+        if not errors:
+            return Loaded(source, None, tuple(problems), tuple(left_out))
         problems += [replace(problem, where=in_the_file(problem.where, left_out)) for problem in map(_problem, errors)]
         known = tuple(left_out)
         # Later elements first, so that the indices of earlier ones stay right.
@@ -74,6 +77,10 @@ def validate(source: str, data: Mapping[str, Any]) -> Loaded:
             if not _remove(rest, location):
                 return Loaded(source, None, tuple(problems), tuple(left_out))
             left_out.append(in_the_file(path_text(location), known))
+
+
+def _was_left_out(detail: ErrorDetails, left_out: Sequence[str]) -> bool:
+    return detail["type"] == "missing" and path_text(_location(detail)) in left_out
 
 
 def _with_files(loaded: Loaded, beside: Path) -> Loaded:

@@ -19,10 +19,20 @@ def _known_expression(text: str) -> str:
     return text
 
 
-def _flow_capable(address: IPv4Address) -> IPv4Address:
-    if address.is_multicast or address.is_loopback or address.is_unspecified or address.is_reserved:
+_NOT_UNICAST = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")))
+"""This network, loopback, link-local (a UE's gateway is there), multicast and reserved (RFC 6890)."""
+
+
+def _unicast(address: IPv4Address) -> IPv4Address:
+    if any(address in block for block in _NOT_UNICAST):
         raise ValueError('want a unicast address such as "203.0.113.10"')
     return address
+
+
+def _unicast_pool(pool: IPv4Network) -> IPv4Network:
+    if any(pool.overlaps(block) for block in _NOT_UNICAST):
+        raise ValueError('want a prefix of unicast addresses such as "10.45.0.0/16"')
+    return pool
 
 
 class Topology(Strict):
@@ -50,7 +60,9 @@ class Topology(Strict):
 class Dnn(Strict):
     """A data network: its address pool and the UPFs that serve it."""
 
-    pool: IPv4Network = Field(description="UE addresses are taken from here.", examples=["10.45.0.0/16"])
+    pool: Annotated[IPv4Network, AfterValidator(_unicast_pool)] = Field(
+        description="UE addresses are taken from here.", examples=["10.45.0.0/16"]
+    )
     sst: int = Field(default=1, ge=0, le=255, description="Slice/service type of the S-NSSAI.", examples=[1])
     qfi: int = Field(default=1, ge=1, le=63, description="QoS flow of the default rule.", examples=[1])
     psa: Name = Field(description="The UPF that anchors sessions (PSA).", examples=["upf-cloud"])
@@ -74,6 +86,7 @@ class Core(Strict):
     ue_mtu: int = Field(default=1500, ge=576, le=9000, description="MTU of the PDU sessions.", examples=[1500])
     guard: DurationMs = Field(
         default=200.0,
+        le=30_000,
         description="How long an old path is kept for packets in flight when traffic moves to a new one.",
         examples=["200ms"],
     )
@@ -85,7 +98,7 @@ class Core(Strict):
 class Service(Strict):
     """HTTP on port 80 and a STAMP reflector on UDP 862, at one address; on several hosts the address is anycast."""
 
-    address: Annotated[IPv4Address, AfterValidator(_flow_capable)] = Field(
+    address: Annotated[IPv4Address, AfterValidator(_unicast)] = Field(
         description="The service's address.", examples=["203.0.113.10"]
     )
     hosts: list[Name] = Field(min_length=1, description="The hosts that serve it.", examples=[["app1", "mec1"]])
@@ -107,7 +120,7 @@ class HttpProbe(_Probe):
     """HTTP requests, each on a new connection: time to connect, to first byte and to completion."""
 
     kind: Literal["http"] = Field(description="The kind of probe.", examples=["http"])
-    interval: DurationMs = Field(default=500.0, gt=0, description="Time between requests.", examples=["500ms"])
+    interval: DurationMs = Field(default=500.0, ge=10, description="Time between requests.", examples=["500ms"])
     bytes: int = Field(default=10_000, ge=0, le=10**8, description="Size of the body asked for.", examples=[10000])
 
 
@@ -163,7 +176,9 @@ class Scenario(Strict):
 
     name: Label = Field(description="The experiment's name.", examples=["local-breakout"])
     description: str = Field(default="", description="What it shows.", examples=["Traffic moves to the MEC and back."])
-    seed: int = Field(default=1, ge=0, description="Seeds everything random; `--seed` overrides it.", examples=[1])
+    seed: int = Field(
+        default=1, ge=0, lt=2**63, description="Seeds everything random; `--seed` overrides it.", examples=[1]
+    )
     topology: Topology = Field(description="The network.", examples=[{"name": "metro"}])
     links: Links = Field(default_factory=Links, description="How links behave.", examples=[{"engine": "auto"}])
     core: Core = Field(

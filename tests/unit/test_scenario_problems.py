@@ -213,6 +213,20 @@ CASES: list[tuple[str, Change, list[str]]] = [
         lambda data: data["captures"].append(data["captures"][0]),
         ['captures[8]: got "lan-cloud-smf" at smf a second time; want each interface and peer once'],
     ),
+    ("a multicast pool", setting("core.dnns.internet.pool", "224.0.0.0/8"), ["core.dnns.internet.pool: got"]),
+    ("a link-local service", setting("services.portal.address", "169.254.0.1"), ["services.portal.address: got"]),
+    ("a guard beyond reason", setting("core.guard", "100s"), ["core.guard: got"]),
+    (
+        "requests without a pause",
+        setting("probes.ue1-portal-http.interval", "1ns"),
+        ["probes.ue1-portal-http.interval"],
+    ),
+    ("an absurd seed", setting("seed", 2**80), ["seed: got"]),
+    (
+        "milliseconds against a share",
+        setting("expect", ["before.ue1-portal.rtt_ms.p50 > before.ue1-portal.loss"]),
+        ['expect[0]: got "before.ue1-portal.rtt_ms.p50 > before.ue1-portal.loss"; want a bound in ms, as rtt_ms.p50'],
+    ),
     (
         "a capture's peer without an address",
         setting("captures.2.peer", "ue1"),
@@ -277,3 +291,9 @@ def test_indices_are_those_of_the_file() -> None:
 
     found = [problem.where for problem in problems(changed(change))]
     assert sorted(found) == ["expect[0]", "expect[1]", "expect[2]", "expect[3]"]
+
+
+@pytest.mark.parametrize(("path", "value"), [("name", 5), ("core.dnns.internet.qfi", 64), ("topology", 7)])
+def test_one_mistake_is_one_problem(path: str, value: object) -> None:
+    (found,) = problems(changed(setting(path, value)))
+    assert found.where == path
