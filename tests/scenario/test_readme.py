@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command import BEARERLAB, ROOT
+from tests.support.polling import eventually
 
 pytestmark = [pytest.mark.scenario, pytest.mark.slow]
 
@@ -31,26 +32,49 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def test_the_tour_has_every_verb() -> None:
-    verbs = {line.split()[1] for line in TOUR}
-    assert verbs == {"doctor", "check", "plan", "graph", "run", "report", "up", "inspect", "clean", "bench"}
+@pytest.fixture(scope="module")
+def environment(checkout: Path) -> dict[str, str]:
+    """`clean` and `impair` must not find the labs of others."""
+    return os.environ | {"BEARERLAB_STATE": str(checkout / "state")}
 
 
-@pytest.mark.parametrize("line", TOUR)
-def test_command(checkout: Path, line: str) -> None:
-    command = line.replace("bearerlab", BEARERLAB, 1)
-    # `clean` must not find the crashed labs of others.
-    environment = os.environ | {"BEARERLAB_STATE": str(checkout / "state")}
-    # `up` opens Mininet's CLI, which is left again at once.
-    done = subprocess.run(
-        command,
+def command(line: str, checkout: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        line.replace("bearerlab", BEARERLAB, 1),
         shell=True,
         cwd=checkout,
         env=environment,
+        # `up` opens Mininet's CLI, which is left again at once.
         input="exit\n",
         capture_output=True,
         text=True,
         check=False,
         timeout=180,
     )
+
+
+def test_the_tour_has_every_verb() -> None:
+    verbs = {line.split()[1] for line in TOUR}
+    assert verbs == {"doctor", "check", "plan", "graph", "run", "report", "up", "impair", "inspect", "clean", "bench"}
+
+
+# `bench link` takes minutes and has a short test of its own; `impair` needs a running lab.
+@pytest.mark.parametrize(
+    "line", [line for line in TOUR if line != "bearerlab bench link" and not line.startswith("bearerlab impair")]
+)
+def test_command(checkout: Path, environment: dict[str, str], line: str) -> None:
+    done = command(line, checkout, environment)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_impair(checkout: Path, environment: dict[str, str]) -> None:
+    (line,) = (line for line in TOUR if line.startswith("bearerlab impair"))
+    up = [BEARERLAB, "up", "scenarios/local-breakout.yml", "--out", str(checkout / "up")]
+    with subprocess.Popen(up, cwd=checkout, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as lab:
+        eventually(
+            lambda: command("bearerlab impair show", checkout, environment), lambda done: done.returncode == 0, 60
+        )
+        done = command(line, checkout, environment)
+        lab.communicate(b"exit\n", timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert lab.returncode == 0
