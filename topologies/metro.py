@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -62,11 +62,13 @@ class ParameterError(ValueError):
         super().__init__(f"{name}: want {want}")
 
 
+@cache
 def metro(params: MetroParams) -> Graph:
     """The topology's graph; ParameterError for a map or a city that does not exist."""
     whole = _checked_map(params)
-    nodes = (*_access_nodes(params), *_dc_nodes(), *_backbone_nodes(params, whole))
-    links = (*_access_links(params), *_dc_links(), *_backbone_links(params, whole))
+    kept = _backbone(params, whole)
+    nodes = (*_access_nodes(params), *_dc_nodes(), *_backbone_nodes(params, whole, kept))
+    links = (*_access_links(params), *_dc_links(), *_backbone_links(params, whole, kept))
     return Graph("metro", nodes, links)
 
 
@@ -138,18 +140,16 @@ def _backbone(params: MetroParams, whole: nx.Graph[str]) -> nx.Graph[str]:
     return whole.edge_subgraph([edge for path in paths for edge in pairwise(path)])
 
 
-def _backbone_nodes(params: MetroParams, whole: nx.Graph[str]) -> Iterator[Node]:
+def _backbone_nodes(params: MetroParams, whole: nx.Graph[str], kept: nx.Graph[str]) -> Iterator[Node]:
     names = _names(params, whole)
-    kept = _backbone(params, whole)
     for name in whole:
         if name in kept:
             city: City = whole.nodes[name]["city"]
             yield Node(names[name], Role.ROUTER, "backbone", city.position, city.name)
 
 
-def _backbone_links(params: MetroParams, whole: nx.Graph[str]) -> Iterator[Link]:
+def _backbone_links(params: MetroParams, whole: nx.Graph[str], kept: nx.Graph[str]) -> Iterator[Link]:
     names = _names(params, whole)
-    kept = _backbone(params, whole)
     for a, b, data in whole.edges(data=True):
         if kept.has_edge(a, b):
             yield Link(names[a], names[b], Tier.BACKBONE, data["km"])
