@@ -7,17 +7,16 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from testbed.errors import InputError, Problem
+from testbed.scenario.base import Strict
 from testbed.scenario.template import parse_yaml, read_data
 from testbed.validation import problem
 
 
-class Section(BaseModel):
+class Section(Strict):
     """A mapping of the file: unknown keys are problems, values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]

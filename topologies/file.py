@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import networkx as nx
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import Field, FiniteFloat, ValidationError
 
 from testbed.errors import InputError, Problem
 from testbed.graph import LAYER2, Graph, Link, Node, Role, Tier
 from testbed.plan.addressing import RESERVED_NAMES
-from testbed.scenario.base import Name
+from testbed.scenario.base import Name, Strict
 from testbed.scenario.template import read_data
 from testbed.units import DistanceKm
 from testbed.validation import problem
@@ -21,11 +21,7 @@ MAX_LINKS, MAX_LANS, MAX_PORTS = 30_000, 250, 250
 """So many links, LANs (and CPEs), and nodes on one LAN the plan has addresses for."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FileNode(_Strict):
+class FileNode(Strict):
     """A node of a topology file."""
 
     name: Name = Field(description="The node's name.", examples=["csr1"])
@@ -37,7 +33,7 @@ class FileNode(_Strict):
     label: str = Field(default="", description="What the map calls it.", examples=["Shanghai"])
 
 
-class FileLink(_Strict):
+class FileLink(Strict):
     """A link of a topology file."""
 
     a: Name = Field(description="One end.", examples=["csr1"])
@@ -46,7 +42,7 @@ class FileLink(_Strict):
     distance: DistanceKm = Field(default=0.0, description="Length of fibre.", examples=["30km"])
 
 
-class TopologyFile(_Strict):
+class TopologyFile(Strict):
     """A topology as a file."""
 
     name: str = Field(description="The topology's name.", examples=["two-sites"])

@@ -28,20 +28,19 @@ if __name__ == "builtins":
     topos = {"metro": partial(named_topo, "metro")}
 
 import networkx as nx
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from testbed.graph import Graph, Link, Node, Role, Tier
 from testbed.plan.addressing import RESERVED_NAMES
+from testbed.scenario.base import Strict
 from topologies.backbone import City, UnknownMapError, disjoint_paths, node_names, read_map
 
 RING = ("m1", "m2", "m3", "m4")
 ACCESS_KM, BACKHAUL_KM, METRO_KM = 2.0, 30.0, 20.0
 
 
-class MetroParams(BaseModel):
+class MetroParams(Strict):
     """Parameters of the topology `metro`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     ues: int = Field(default=2, ge=1, le=64, description="User equipments at gnb1.", examples=[2])
     backbone_map: str = Field(
