@@ -16,6 +16,9 @@ from traffic.statistics import link_statistics, percentile
 Probed = Mapping[tuple[str, str], Sequence[LinkSample]]
 """(link, way) → its samples."""
 
+LINK_EVENTS = ("link_changed", "link_state")
+"""What a record says when a link becomes another one."""
+
 ENOUGH_PROBES = 1000
 """A 99th percentile of fewer says nothing."""
 
@@ -96,7 +99,7 @@ def _steady(record: RunRecord, link: str) -> tuple[float, float]:
     windows = record.windows()
     if not windows:
         return 0.0, 0.0
-    changes = [event["t"] for event in record.events("link_changed", "link_state") if event["link"] == link]
+    changes = [event["t"] for event in record.events(*LINK_EVENTS) if event["link"] == link]
     return windows[0].start, min([windows[-1].end, *changes])
 
 
