@@ -1,8 +1,9 @@
 """`python -m traffic.link_probe`: small frames over each emulated link, both ways, and a line of a file for each.
 
-They start and end at the outer ends of the links, where the nodes' own packets do. One thread sends, all directions in
-turn, spread evenly. What arrives is stamped by the kernel and waits in the sockets, so that it is taken out ten times a
-second. Runs until SIGTERM, then waits up to `--linger` for late ones. A link that is cut only loses probes.
+They start and end at the outer ends of the links, where the nodes' own packets do. One thread sends, one link after the
+other, spread evenly over the interval; both ways of a link at once, since waking up costs as much as a probe. What
+arrives is stamped by the kernel and waits in the sockets, to be taken out ten times a second. Runs until SIGTERM, then
+waits up to `--linger` for late ones. A link that is cut only loses probes.
 """
 
 from __future__ import annotations
@@ -40,25 +41,30 @@ class Way:
     sink: socket.socket
 
 
-class LinkProbing:
-    """Sends and receives on all ways, and writes what became of the probes."""
+Link = tuple[Way, Way]
 
-    def __init__(self, ways: Sequence[Way], samples: TextIO) -> None:
-        self._ways, self._samples = ways, samples
-        self._arriving = {way.sink.fileno(): way for way in ways}
+
+class LinkProbing:
+    """Sends and receives on all links, and writes what became of the probes."""
+
+    def __init__(self, links: Sequence[Link], samples: TextIO) -> None:
+        self._links, self._samples = links, samples
+        self._ways = [way for link in links for way in link]
+        self._arriving = {way.sink.fileno(): way for way in self._ways}
         self._epoll = select.epoll()
         for descriptor in self._arriving:
             self._epoll.register(descriptor, select.EPOLLIN)
         self._collected = 0
 
     def run(self, interval: float) -> None:
-        """Send on every way each `interval` seconds until a stop signal comes."""
+        """Send on every link each `interval` seconds until a stop signal comes."""
         start = time.monotonic_ns()
         for number in count():
-            due = start + round(number * interval * 1e9 / len(self._ways))
+            due = start + round(number * interval * 1e9 / len(self._links))
             if sleep_unless_stopped((due - time.monotonic_ns()) / 1e9):
                 return
-            self._send(self._ways[number % len(self._ways)])
+            for way in self._links[number % len(self._links)]:
+                _send(way)
             if time.monotonic_ns() - self._collected > _COLLECT_EVERY_NS:
                 self._collect(0)
 
@@ -69,12 +75,6 @@ class LinkProbing:
             self._collect(left)
         self._write(sample for way in self._ways for sample in way.direction.abandon())
         self._epoll.close()
-
-    def _send(self, way: Way) -> None:
-        frame = way.direction.depart(time.time_ns())
-        with suppress(OSError):  # the link is cut, or its interface has gone: the probe is lost
-            way.source.send(frame)
-        way.direction.departed(time.time_ns())
 
     def _collect(self, wait: float) -> None:
         found: list[LinkSample] = []
@@ -91,6 +91,13 @@ class LinkProbing:
             self._samples.write(lines)
 
 
+def _send(way: Way) -> None:
+    frame = way.direction.depart(time.time_ns())
+    with suppress(OSError):  # the link is cut, or its interface has gone: the probe is lost
+        way.source.send(frame)
+    way.direction.departed(time.time_ns())
+
+
 def _arrived(way: Way) -> Iterator[LinkSample]:
     with suppress(OSError):  # nothing more is there, or the interface has just gone down
         while True:
@@ -99,12 +106,11 @@ def _arrived(way: Way) -> Iterator[LinkSample]:
                 yield sample
 
 
-def open_ways(links: Sequence[Mapping[str, Any]], stack: ExitStack) -> Iterator[Way]:
-    """Both directions of each link; OSError names the interface that is not there."""
-    for index, link in enumerate(links):
-        a, b = (stack.enter_context(_open(link[end])) for end in ("a", "b"))
-        yield Way(ProbedDirection(2 * index, link["name"], "a_to_b", mac(a)), a, b)
-        yield Way(ProbedDirection(2 * index + 1, link["name"], "b_to_a", mac(b)), b, a)
+def open_link(number: int, link: Mapping[str, Any], stack: ExitStack) -> Link:
+    """Both ways of a link, as the file of `--links` has it; OSError if an interface is not there."""
+    a, b = (stack.enter_context(_open(link[end])) for end in ("a", "b"))
+    there = Way(ProbedDirection(2 * number, link["name"], "a_to_b", mac(a)), a, b)
+    return there, Way(ProbedDirection(2 * number + 1, link["name"], "b_to_a", mac(b)), b, a)
 
 
 def _open(end: Mapping[str, str]) -> socket.socket:
@@ -122,8 +128,7 @@ def main(argv: list[str] | None = None) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     gc.disable()  # nothing here makes cycles, and a collection would delay a probe
     with open_samples(arguments.samples) as samples, ExitStack() as stack:
-        ways = tuple(open_ways(links, stack))
-        probing = LinkProbing(ways, samples)
+        probing = LinkProbing([open_link(number, link, stack) for number, link in enumerate(links)], samples)
         emit("ready", name=arguments.name, links=len(links), interval=arguments.interval)
         probing.run(arguments.interval)
         probing.linger(arguments.linger)

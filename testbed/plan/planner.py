@@ -38,9 +38,10 @@ def check(loaded: Loaded, graph: Graph | None, presets: Presets) -> tuple[Proble
         return loaded.problems
     if not any(path.startswith("core") for path in loaded.left_out):
         graph = _as_used(scenario, graph)
-    links = plan_links(graph.links, scenario.links, Known(presets, loaded.files))
+    known = Known(presets, loaded.files)
+    links = plan_links(graph.links, scenario.links, known)
     subnets = addressing.subnets(graph)
-    references = References(scenario, graph, links, subnets, presets, left_out=loaded.left_out)
+    references = References(scenario, graph, links, subnets, known, left_out=loaded.left_out)
     found = (*Connectivity(scenario, graph, subnets).problems(), *references.problems())
     in_place = (replace(problem, where=in_the_file(problem.where, loaded.left_out)) for problem in found)
     return (*loaded.problems, *in_place)
@@ -53,7 +54,8 @@ def plan(loaded: Loaded, graph: Graph, presets: Presets, *, seed: int | None = N
         raise InputError(loaded.source, problems)
     scenario = loaded.scenario
     graph = _as_used(scenario, graph)
-    links = plan_links(graph.links, scenario.links, Known(presets, loaded.files))
+    known = Known(presets, loaded.files)
+    links = plan_links(graph.links, scenario.links, known)
     nodes = _nodes(scenario, graph, links)
     steered = steered_links(scenario)
     planned_links = tuple(_link(link, steered) for link in links)
@@ -74,7 +76,7 @@ def plan(loaded: Loaded, graph: Graph, presets: Presets, *, seed: int | None = N
         probes=(*plan_link_probe(scenario.links.probe, planned_links), *plan_probes(scenario)),
         flows=tuple(_flows(scenario, graph)),
         captures=tuple(_captures(scenario, graph, nodes)),
-        changes=tuple(plan_changes(scenario, links, Known(presets, loaded.files))),
+        changes=tuple(plan_changes(scenario, links, known)),
     )
 
 
