@@ -63,7 +63,10 @@ class LinkProbing:
             due = start + round(number * interval * 1e9 / len(self._links))
             if sleep_unless_stopped((due - time.monotonic_ns()) / 1e9):
                 return
-            for way in self._links[number % len(self._links)]:
+            turn, index = divmod(number, len(self._links))
+            # The second of the two finds warm caches and leaves sooner: each way is it every other time.
+            ways = self._links[index]
+            for way in reversed(ways) if turn % 2 else ways:
                 _send(way)
             if time.monotonic_ns() - self._collected > _COLLECT_EVERY_NS:
                 self._collect(0)

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from testbed.links.profile import Distribution, LinkProfile
 from testbed.links.trace import AtEnd, Trace, TracePoint
 from testbed.plan.model import Plan
 from testbed.plan.processes import LINK_PROBE
 from testbed.record import RunRecord
+from testbed.report import render, summary_table
 from testbed.report.linkprobes import (
     ENOUGH_PROBES,
     Lateness,
@@ -24,6 +26,7 @@ from testbed.report.linkprobes import (
 from testbed.report.validity import overload
 from testbed.scenario.model import Validity
 from tests.support.lab_plans import five_nodes
+from tests.support.record import ZERO, local_breakout
 from traffic.samples import LinkSample, link_line
 
 LINK = "r1-r2"
@@ -129,3 +132,42 @@ def test_late_probes_make_a_run_invalid() -> None:
     assert overload(validity, [], None, Lateness(7.25, ("a-b", "c-d", "e-f"))) == (
         "the host was overloaded: lateness p99 7.25 ms on a-b and 2 more links, bound 5 ms"
     )
+
+
+def shown(folder: Path, *, changed: bool) -> tuple[str, str]:
+    """report.html and what a terminal shows, of a run whose link m1-m2 was probed."""
+    made = local_breakout(folder / "run")
+    lines = [
+        link_line(LinkSample("m1-m2", way, number, ZERO + number / 10, number % 10 == 9, 0.25))
+        for way in ("a_to_b", "b_to_a")
+        for number in range(290)
+    ]
+    made.samples(LINK_PROBE).write_text("".join(lines))
+    if changed:
+        made.event("link_changed", t=ZERO + 9, link="m1-m2", to="9 ms", by="insertion")
+    result = render(made.directory)
+    console = Console(width=100, force_terminal=False)
+    with console.capture() as capture:
+        console.print(summary_table(result))
+    return (made.directory / "report.html").read_text(), capture.get()
+
+
+def test_a_report_shows_configured_and_probed(tmp_path: Path) -> None:
+    page, terminal = shown(tmp_path, changed=False)
+    assert "<span>Probed</span>" in page
+    assert '<td class="n">0.250</td><td class="n">0.250</td><td class="n failed">10</td>' in page
+    assert "Links that changed" not in page
+    assert "58 of 580 probes of these links were lost" in terminal
+
+
+def test_a_report_shows_changed_links_window_by_window(tmp_path: Path) -> None:
+    page, _ = shown(tmp_path, changed=True)
+    section = page[page.index("Links that changed") :].partition("</table>")[0]
+    assert '<th rowspan="5">m1-m2</th>' in section
+    assert section.count('<td class="n">0.250</td><td class="n">0.250</td>') == 2 * 5
+
+
+def test_a_report_of_a_run_that_was_not_probed(tmp_path: Path) -> None:
+    made = local_breakout(tmp_path / "run")
+    render(made.directory)
+    assert "<span>Probed</span>" not in (made.directory / "report.html").read_text()
