@@ -9,7 +9,7 @@ from typing import Any
 from testbed.links.profile import Distribution, LinkProfile
 from testbed.plan.model import Plan
 from testbed.plan.processes import LINK_PROBE
-from testbed.record import RunRecord
+from testbed.record import RunRecord, Window
 from traffic.samples import LinkSample, read_links
 from traffic.statistics import link_statistics, percentile
 
@@ -45,7 +45,8 @@ def probed_links(record: RunRecord) -> Probed:
 
 def with_probes(links: Iterable[Mapping[str, Any]], probed: Probed, record: RunRecord) -> list[dict[str, Any]]:
     """`result.json`'s `links` with `achieved.<way>.probe`: over the timeline, and in each of its windows."""
-    return [{**link, "achieved": _achieved(link, probed, record)} for link in links]
+    windows = record.windows()
+    return [{**link, "achieved": _achieved(link, probed, windows)} for link in links]
 
 
 def probed_lateness(
@@ -55,22 +56,20 @@ def probed_lateness(
 
     Only of probes sent before anything changed their link, so that the planned profile tells when each was due.
     """
+    windows = record.windows()
+    start, end = (windows[0].start, windows[-1].end) if windows else (0.0, 0.0)
+    changed_at = {event["link"]: event["t"] for event in reversed(record.events(*LINK_EVENTS))}
     late: dict[str, list[float]] = {}
     for link in links:
-        start, end = _steady(record, link["name"])
-        behaviour = plan.link(link["name"]).behaviour
+        name, until = link["name"], min(end, changed_at.get(link["name"], end))
+        behaviour = plan.link(name).behaviour
         for way, direction in (("a_to_b", behaviour.a_to_b), ("b_to_a", behaviour.b_to_a)):
-            achieved = (link.get("achieved") or {}).get(way)
-            if achieved is None or achieved["lateness_us_p99"] is not None or direction.trace:
+            counted = (link.get("achieved") or {}).get(way)
+            if counted is None or counted["lateness_us_p99"] is not None or direction.trace:
                 continue
-            if tells_lateness(direction.profile, octets=achieved["bytes"], seconds=end - start):
-                samples = probed.get((link["name"], way), ())
-                late.setdefault(link["name"], []).extend(_late(samples, direction.profile, start, end))
-    pooled = sorted(lateness for values in late.values() for lateness in values)
-    if len(pooled) < ENOUGH_PROBES:
-        return None
-    by_lateness = sorted((name for name in late if late[name]), key=lambda name: max(late[name]), reverse=True)
-    return Lateness(percentile(pooled, 99), tuple(by_lateness))
+            if tells_lateness(direction.profile, octets=counted["bytes"], seconds=until - start):
+                late.setdefault(name, []).extend(_late(probed.get((name, way), ()), direction.profile, start, until))
+    return _pooled(late)
 
 
 def tells_lateness(profile: LinkProfile, *, octets: int, seconds: float) -> bool:
@@ -80,9 +79,8 @@ def tells_lateness(profile: LinkProfile, *, octets: int, seconds: float) -> bool
     return profile.rate_bps is None or octets * 8 / (profile.rate_bps * seconds) < BUSY_SHARE
 
 
-def _achieved(link: Mapping[str, Any], probed: Probed, record: RunRecord) -> dict[str, Any] | None:
+def _achieved(link: Mapping[str, Any], probed: Probed, windows: Sequence[Window]) -> dict[str, Any] | None:
     achieved: dict[str, Any] | None = link.get("achieved")
-    windows = record.windows()
     if not achieved or not windows:
         return achieved
     found = {}
@@ -94,16 +92,16 @@ def _achieved(link: Mapping[str, Any], probed: Probed, record: RunRecord) -> dic
     return found
 
 
-def _steady(record: RunRecord, link: str) -> tuple[float, float]:
-    """From the start of the timeline to its end, or until something changes the link."""
-    windows = record.windows()
-    if not windows:
-        return 0.0, 0.0
-    changes = [event["t"] for event in record.events(*LINK_EVENTS) if event["link"] == link]
-    return windows[0].start, min([windows[-1].end, *changes])
-
-
 def _late(samples: Iterable[LinkSample], profile: LinkProfile, start: float, end: float) -> Iterator[float]:
     for sample in samples:
         if sample.delay_ms is not None and start <= sample.t < end:
             yield sample.delay_ms - profile.delay_ms
+
+
+def _pooled(late: Mapping[str, Sequence[float]]) -> Lateness | None:
+    """All links together: how late an engine is lies with the host, and one link has few probes."""
+    values = sorted(value for of_link in late.values() for value in of_link)
+    if len(values) < ENOUGH_PROBES:
+        return None
+    links = sorted((name for name in late if late[name]), key=lambda name: max(late[name]), reverse=True)
+    return Lateness(percentile(values, 99), tuple(links))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.links.engine import EmulatedLink
+from testbed.links.engine import EmulatedLink, netem_available
 from testbed.links.profile import LinkProfile
 from tests.support.link_frames import binomial_bounds
 from tests.support.link_rig import Rig, ip_batch, join, rig
@@ -21,9 +21,11 @@ from traffic.samples import LinkSample, read_links
 pytestmark = pytest.mark.netns
 
 
-@pytest.fixture
-def link(tmp_path: Path) -> Iterator[Rig]:
-    with rig("wire", tmp_path) as running_link:
+@pytest.fixture(params=["wire", "netem"])
+def link(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
+    if request.param == "netem" and not netem_available():
+        pytest.skip("netem: this kernel cannot create a netem qdisc")
+    with rig(request.param, tmp_path) as running_link:
         yield running_link
 
 
