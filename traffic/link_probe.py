@@ -41,7 +41,8 @@ class Way:
     sink: socket.socket
 
 
-Link = tuple[Way, Way]
+Link = tuple[Way, ...]
+"""Its two ways; none of a link that cannot be probed."""
 
 
 class LinkProbing:
@@ -110,8 +111,12 @@ def _arrived(way: Way) -> Iterator[LinkSample]:
 
 
 def open_link(number: int, link: Mapping[str, Any], stack: ExitStack) -> Link:
-    """Both ways of a link, as the file of `--links` has it; OSError if an interface is not there."""
-    a, b = (stack.enter_context(_open(link[end])) for end in ("a", "b"))
+    """Both ways of a link, as the file of `--links` has it; none, and an event, if an interface has gone already."""
+    try:
+        a, b = (stack.enter_context(_open(link[end])) for end in ("a", "b"))
+    except OSError as error:
+        emit("not_probed", link=link["name"], reason=error.strerror)
+        return ()
     there = Way(ProbedDirection(2 * number, link["name"], "a_to_b", mac(a)), a, b)
     return there, Way(ProbedDirection(2 * number + 1, link["name"], "b_to_a", mac(b)), b, a)
 

@@ -30,7 +30,9 @@ def link(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
 
 
 @contextmanager
-def probing(link: Rig, folder: Path, interval: float, *, count: int = 1) -> Iterator[tuple[Running, Path]]:
+def probing(
+    link: Rig, folder: Path, interval: float, *, count: int = 1, first: str = "ready"
+) -> Iterator[tuple[Running, Path]]:
     links, samples = folder / "links.json", folder / "samples.jsonl"
     names = [f"link{number}" for number in range(count)]
     ends = {"a": link.a, "b": link.b}
@@ -41,7 +43,7 @@ def probing(link: Rig, folder: Path, interval: float, *, count: int = 1) -> Iter
     base = Node("base", link.engine_namespace, "", "")
     argv = ("--name", "p", "--links", str(links), "--samples", str(samples), "--interval", str(interval))
     with running(base, (sys.executable, "-m", "traffic.link_probe", *argv)) as process:
-        assert process.event()["event"] == "ready"
+        assert process.event()["event"] == first
         yield process, samples
 
 
@@ -89,6 +91,15 @@ def test_a_link_that_is_cut_loses_probes_and_comes_back(link: Rig, tmp_path: Pat
     found = read_links(samples)
     assert sum(sample.lost for sample in of_link(found, 0)) >= 20
     assert not any(sample.lost for sample in of_link(found, 1))
+
+
+def test_a_link_that_is_not_there_is_told(link: Rig, tmp_path: Path) -> None:
+    link.add(LinkProfile(), LinkProfile())
+    with probing(link, tmp_path, 0.02, count=2, first="not_probed") as (process, samples):
+        assert process.event()["event"] == "ready"
+        eventually(lambda: len(read_links(samples)), lambda count: count >= 10)
+        assert process.end() == 0
+    assert of_link(read_links(samples), 1) == []
 
 
 def of_link(samples: list[LinkSample], number: int) -> list[LinkSample]:
