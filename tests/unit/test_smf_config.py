@@ -32,7 +32,7 @@ smf.pfcp.client.upf[0].role: got "anchor"; want 'psa' or 'ulcl'
 smf.sbi.server[0].port: got 0; want a value greater than or equal to 1
 smf.session[0].subnet: got "10.45.0.1/16"; want a valid IPv4 network
 smf.session[0].dnn: got nothing; want this key, which has to be there
-smf.session[0].qfi: got 64; want less than or equal to 63
+smf.session[0].qfi: got 64; want a value less than or equal to 63
 smf.management: got nothing; want this key, which has to be there
 smf.ulcl.guard: got 200; want a duration such as "9.9ms\""""
 
