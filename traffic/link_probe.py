@@ -24,7 +24,7 @@ from typing import Any, TextIO
 
 from testbed import netns
 from testbed.events import emit
-from traffic.linkprobe import ETHERTYPE, ProbedDirection
+from traffic.linkframes import ETHERTYPE, ProbedDirection
 from traffic.process import above_zero, hold_stop_signals, open_samples, sleep_unless_stopped
 from traffic.samples import LinkSample, link_line
 from traffic.sockets import mac, receive, stamped_packets

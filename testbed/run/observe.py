@@ -16,7 +16,7 @@ from testbed.plan.model import Plan, PlannedCapture, PlannedFlow
 from testbed.record import RunRecord
 from testbed.run.running import Testbed
 from traffic import capture, flowcount
-from traffic.linkprobe import ETHERTYPE
+from traffic.linkframes import ETHERTYPE
 
 
 @contextmanager

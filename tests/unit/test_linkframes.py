@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from traffic.linkprobe import LOST_AFTER_NS, SLOW_SEND_NS, LinkProbe, ProbedDirection
+from traffic.linkframes import LOST_AFTER_NS, SLOW_SEND_NS, LinkProbe, ProbedDirection
 from traffic.samples import LinkSample, link_line, read_links
 from traffic.statistics import link_statistics
 
