@@ -6,7 +6,6 @@ every process    ready                    it serves; its own words for where
 controller       switch_up, switch_down   {dpid}
                  flow_error               {dpid, type, code, request}
 probes           stopped                  {name, …}
-                 not_probed               {link, reason}           an interface of the link is not there
 SMF and UPF      association              {peer, name, state: up|down, reason}
 SMF              all_associated           the first time that every UPF is
                  session_established, session_activated, session_released, ulcl_inserted, ulcl_removed

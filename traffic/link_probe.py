@@ -111,11 +111,10 @@ def _arrived(way: Way) -> Iterator[LinkSample]:
 
 
 def open_link(number: int, link: Mapping[str, Any], stack: ExitStack) -> Link:
-    """Both ways of a link, as the file of `--links` has it; none, and an event, if an interface has gone already."""
+    """Both ways of a link, as the file of `--links` has it; none if an interface has gone already."""
     try:
         a, b = (stack.enter_context(_open(link[end])) for end in ("a", "b"))
-    except OSError as error:
-        emit("not_probed", link=link["name"], reason=error.strerror)
+    except OSError:
         return ()
     there = Way(ProbedDirection(2 * number, link["name"], "a_to_b", mac(a)), a, b)
     return there, Way(ProbedDirection(2 * number + 1, link["name"], "b_to_a", mac(b)), b, a)
@@ -136,8 +135,10 @@ def main(argv: list[str] | None = None) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     gc.disable()  # nothing here makes cycles, and a collection would delay a probe
     with open_samples(arguments.samples) as samples, ExitStack() as stack:
-        probing = LinkProbing([open_link(number, link, stack) for number, link in enumerate(links)], samples)
-        emit("ready", name=arguments.name, links=len(links), interval=arguments.interval)
+        opened = [open_link(number, link, stack) for number, link in enumerate(links)]
+        missing = [link["name"] for link, ways in zip(links, opened, strict=True) if not ways]
+        probing = LinkProbing(opened, samples)
+        emit("ready", name=arguments.name, links=len(links), missing=missing, interval=arguments.interval)
         probing.run(arguments.interval)
         probing.linger(arguments.linger)
     emit("stopped", name=arguments.name)

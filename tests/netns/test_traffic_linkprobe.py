@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def link(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
 
 @contextmanager
 def probing(
-    link: Rig, folder: Path, interval: float, *, count: int = 1, first: str = "ready"
+    link: Rig, folder: Path, interval: float, *, count: int = 1, missing: Sequence[str] = ()
 ) -> Iterator[tuple[Running, Path]]:
     links, samples = folder / "links.json", folder / "samples.jsonl"
     names = [f"link{number}" for number in range(count)]
@@ -43,7 +43,8 @@ def probing(
     base = Node("base", link.engine_namespace, "", "")
     argv = ("--name", "p", "--links", str(links), "--samples", str(samples), "--interval", str(interval))
     with running(base, (sys.executable, "-m", "traffic.link_probe", *argv)) as process:
-        assert process.event()["event"] == first
+        ready = process.event()
+        assert (ready["event"], ready["missing"]) == ("ready", list(missing))
         yield process, samples
 
 
@@ -95,8 +96,7 @@ def test_a_link_that_is_cut_loses_probes_and_comes_back(link: Rig, tmp_path: Pat
 
 def test_a_link_that_is_not_there_is_told(link: Rig, tmp_path: Path) -> None:
     link.add(LinkProfile(), LinkProfile())
-    with probing(link, tmp_path, 0.02, count=2, first="not_probed") as (process, samples):
-        assert process.event()["event"] == "ready"
+    with probing(link, tmp_path, 0.02, count=2, missing=["link1"]) as (process, samples):
         eventually(lambda: len(read_links(samples)), lambda count: count >= 10)
         assert process.end() == 0
     assert of_link(read_links(samples), 1) == []
