@@ -25,6 +25,7 @@ _SETTLE_S = 1.0
 """Copies of a host's first packets keep coming until its flow is in place; they change nothing."""
 
 _GROUP_BIT = "01:00:00:00:00:00/01:00:00:00:00:00"
+_LINK_LOCAL = "01:80:c2:00:00:00/ff:ff:ff:ff:ff:f0"
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ class LearningSwitch:
             AddFlow(DESTINATIONS, Match(), outputs=(ReservedPort.FLOOD,), priority=0),
             # A group address is never a source (IEEE 802.3-2018 §3.2.3): drop, or each such packet would come up.
             AddFlow(SOURCES, Match(eth_src=_GROUP_BIT), priority=2),
+            # What is for the other end of a link only (IEEE 802.1Q-2018 §8.6.3) is not forwarded.
+            AddFlow(SOURCES, Match(eth_dst=_LINK_LOCAL), priority=2),
             AddFlow(SOURCES, Match(), outputs=(ReservedPort.CONTROLLER,), goto=DESTINATIONS, priority=0),
         )
 

@@ -1,7 +1,8 @@
-"""UDP sockets whose packets the kernel stamps on arrival, so that a late reader does no harm to the measurement."""
+"""Sockets whose packets the kernel stamps on arrival, so that a late reader does no harm to the measurement."""
 
 from __future__ import annotations
 
+import ctypes
 import socket
 import struct
 from dataclasses import dataclass
@@ -10,9 +11,17 @@ from typing import Any
 from traffic.process import Endpoint
 
 # asm-generic/socket.h and linux/in.h: Python has no names for these. SO_TIMESTAMPNS is also its control message's type.
+_SO_ATTACH_FILTER = 26
 _SO_RCVBUFFORCE = 33
 _SO_TIMESTAMPNS = 35
 _IP_RECVTTL = 12
+
+# linux/if_packet.h, linux/if_ether.h, linux/filter.h
+_SOL_PACKET, _PACKET_IGNORE_OUTGOING = 263, 23
+_ETH_P_ALL = 3
+_BPF_INSTRUCTION = struct.Struct("=HBBI")
+_BPF_PROGRAM = struct.Struct("@HP")
+
 _TIMESPEC = struct.Struct("@qq")
 _HOPS = struct.Struct("@i")
 _RECEIVE_BUFFER = 4 * 2**20
@@ -27,7 +36,10 @@ Address = Any
 
 @dataclass(frozen=True)
 class Received:
-    """A datagram, who sent it, when the kernel got it (Unix nanoseconds) and the TTL or hop limit that it had left."""
+    """A datagram, who sent it, when the kernel got it (Unix nanoseconds) and the TTL or hop limit that it had left.
+
+    A frame has none: 0.
+    """
 
     data: bytes
     peer: Address
@@ -55,6 +67,42 @@ def stamped_udp(local: Endpoint | None, *, ipv6: bool) -> socket.socket:
     return udp
 
 
+def stamped_packets(ifname: str, ethertype: int) -> socket.socket:
+    """A packet socket, not blocking, that sends frames on `ifname` and gets those that arrive there with `ethertype`.
+
+    OSError if there is no such interface.
+    """
+    packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+    try:
+        packets.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        packets.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
+        _attach(packets, _only(ethertype))
+        # Only sockets for all protocols see a frame before Open vSwitch takes it away from its port.
+        packets.bind((ifname, _ETH_P_ALL))
+    except OSError:
+        packets.close()
+        raise
+    return packets
+
+
+def mac(packets: socket.socket) -> bytes:
+    """The MAC address of a packet socket's interface."""
+    address: bytes = packets.getsockname()[4]
+    return address
+
+
+def _only(ethertype: int) -> bytes:
+    """A classic BPF program: load the EtherType; take the frame if it is this one, else nothing of it."""
+    instructions = ((0x28, 0, 0, 12), (0x15, 0, 1, ethertype), (0x06, 0, 0, _MAX_DATAGRAM), (0x06, 0, 0, 0))
+    return b"".join(_BPF_INSTRUCTION.pack(*instruction) for instruction in instructions)
+
+
+def _attach(packets: socket.socket, program: bytes) -> None:
+    buffer = ctypes.create_string_buffer(program, len(program))
+    count = len(program) // _BPF_INSTRUCTION.size
+    packets.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, _BPF_PROGRAM.pack(count, ctypes.addressof(buffer)))
+
+
 def _enlarge_buffer(udp: socket.socket) -> None:
     try:
         udp.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
@@ -63,7 +111,7 @@ def _enlarge_buffer(udp: socket.socket) -> None:
 
 
 def receive(udp: socket.socket) -> Received:
-    """The next datagram of a socket that `stamped_udp` made; OSError as recvmsg raises it."""
+    """The next datagram or frame of a socket made here; OSError as recvmsg raises it."""
     data, ancillary, _, peer = udp.recvmsg(_MAX_DATAGRAM, _CONTROL_SPACE)
     at = ttl = 0
     for level, kind, value in ancillary:

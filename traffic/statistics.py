@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TypedDict
 
-from traffic.samples import HttpSample, StampSample
+from traffic.samples import HttpSample, LinkSample, StampSample
 
 
 class Distribution(TypedDict):
@@ -62,6 +62,14 @@ class HttpStatistics(TypedDict):
     ttfb_ms: Distribution
     total_ms: Distribution
     served_by: dict[str, int]
+
+
+class LinkStatistics(TypedDict):
+    """Of one direction of a link."""
+
+    sent: int
+    lost: int
+    delay_ms: Distribution
 
 
 def percentile(ordered: Sequence[float], percent: int) -> float:
@@ -115,6 +123,16 @@ def http_statistics(samples: Iterable[HttpSample], start: float, end: float) -> 
         ttfb_ms=distribution(sample.ttfb_ms for sample in good if sample.ttfb_ms is not None),
         total_ms=distribution(sample.total_ms for sample in good if sample.total_ms is not None),
         served_by=dict(sorted(Counter(sample.served_by for sample in good if sample.served_by is not None).items())),
+    )
+
+
+def link_statistics(samples: Iterable[LinkSample], start: float, end: float) -> LinkStatistics:
+    """Of the probes of a direction sent in `[start, end)`."""
+    window = [sample for sample in samples if start <= sample.t < end]
+    return LinkStatistics(
+        sent=len(window),
+        lost=sum(sample.lost for sample in window),
+        delay_ms=distribution(sample.delay_ms for sample in window if sample.delay_ms is not None),
     )
 
 

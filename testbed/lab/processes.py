@@ -101,6 +101,7 @@ class Supervisor:
             "{config}": str(config),
             "{run}": str(self._run_dir),
             "{state}": str(self._ledger.directory),
+            "{base}": self._names.base,
         }
         if process.config:
             config.parent.mkdir(parents=True, exist_ok=True)

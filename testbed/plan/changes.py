@@ -28,11 +28,14 @@ def named_links(step: Step) -> tuple[str, ...]:
 
 
 def plan_changes(scenario: Scenario, links: tuple[LinkPlan, ...], known: Known) -> Iterator[PlannedChange]:
-    """Every change of every link, in the order of the timeline; each step begins with what the last one left."""
+    """Every change of every link, in the order of the timeline; each step begins with what the last one left.
+
+    Links that are not there are passed over: `testbed.plan.references` complains about them.
+    """
     planned = {link.link.name: link for link in links}
     now = {name: link.behaviour for name, link in planned.items()}
     for step in scenario.timeline:
-        for name in named_links(step):
+        for name in filter(planned.__contains__, named_links(step)):
             for after_ms, behaviour in _course(step, now[name], planned[name], known):
                 now[name] = behaviour
                 yield PlannedChange(step.window, after_ms, name, behaviour)  # type: ignore[union-attr]

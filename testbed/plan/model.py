@@ -124,9 +124,10 @@ class PlannedLink:
 class PlannedProcess:
     """A long-running process of the lab.
 
-    `argv` may name `{python}`, `{config}` (the path of the rendered `config` text), `{run}` (the run directory) and
-    `{state}` (the lab's own directory of sockets). `node` is None for the base namespace. The process writes JSON lines
-    to its standard output; the one with `"event": "ready"` says that it serves.
+    `argv` and `config` may name `{python}`, `{config}` (the path of the rendered `config` text), `{run}` (the run
+    directory), `{state}` (the lab's own directory of sockets) and `{base}` (the base namespace; a node's is
+    `{base}-NODE`). `node` is None for the base namespace. The process writes JSON lines to its standard output; the one
+    with `"event": "ready"` says that it serves.
     """
 
     name: str

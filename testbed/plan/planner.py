@@ -23,7 +23,7 @@ from testbed.plan.model import (
     PlannedSession,
     Route,
 )
-from testbed.plan.processes import controller_target, plan_probes, plan_processes
+from testbed.plan.processes import controller_target, plan_link_probe, plan_probes, plan_processes
 from testbed.plan.profiles import Known, LinkPlan, Presets, plan_links
 from testbed.plan.references import References
 from testbed.plan.routing import plan_routes, pool_routes, router_graph
@@ -38,9 +38,10 @@ def check(loaded: Loaded, graph: Graph | None, presets: Presets) -> tuple[Proble
         return loaded.problems
     if not any(path.startswith("core") for path in loaded.left_out):
         graph = _as_used(scenario, graph)
-    links = plan_links(graph.links, scenario.links, Known(presets, loaded.files))
+    known = Known(presets, loaded.files)
+    links = plan_links(graph.links, scenario.links, known)
     subnets = addressing.subnets(graph)
-    references = References(scenario, graph, links, subnets, presets, left_out=loaded.left_out)
+    references = References(scenario, graph, links, subnets, known, left_out=loaded.left_out)
     found = (*Connectivity(scenario, graph, subnets).problems(), *references.problems())
     in_place = (replace(problem, where=in_the_file(problem.where, loaded.left_out)) for problem in found)
     return (*loaded.problems, *in_place)
@@ -53,15 +54,17 @@ def plan(loaded: Loaded, graph: Graph, presets: Presets, *, seed: int | None = N
         raise InputError(loaded.source, problems)
     scenario = loaded.scenario
     graph = _as_used(scenario, graph)
-    links = plan_links(graph.links, scenario.links, Known(presets, loaded.files))
+    known = Known(presets, loaded.files)
+    links = plan_links(graph.links, scenario.links, known)
     nodes = _nodes(scenario, graph, links)
     steered = steered_links(scenario)
+    planned_links = tuple(_link(link, steered) for link in links)
     return Plan(
         scenario=scenario.name,
         seed=scenario.seed if seed is None else seed,
         engine=scenario.links.engine,
         nodes=nodes,
-        links=tuple(_link(planned, steered) for planned in links),
+        links=planned_links,
         services=tuple(
             PlannedService(name, str(service.address), tuple(service.hosts))
             for name, service in scenario.services.items()
@@ -70,10 +73,10 @@ def plan(loaded: Loaded, graph: Graph, presets: Presets, *, seed: int | None = N
         controller=controller_target(nodes),
         smf=next((node.name for node in nodes if node.role is Role.SMF and scenario.core.dnns), None),
         processes=tuple(plan_processes(scenario, nodes)),
-        probes=tuple(plan_probes(scenario)),
+        probes=(*plan_link_probe(scenario.links.probe, planned_links), *plan_probes(scenario)),
         flows=tuple(_flows(scenario, graph)),
         captures=tuple(_captures(scenario, graph, nodes)),
-        changes=tuple(plan_changes(scenario, links, Known(presets, loaded.files))),
+        changes=tuple(plan_changes(scenario, links, known)),
     )
 
 

@@ -5,18 +5,25 @@ Only command lines and YAML texts are made here; the packages that understand th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import yaml
 
 from testbed.graph import Role
 from testbed.plan.addressing import MANAGEMENT4
-from testbed.plan.model import PlannedNode, PlannedProcess
+from testbed.plan.model import LinkEnd, PlannedLink, PlannedNode, PlannedProcess
 from testbed.scenario.model import Core, HttpProbe, Scenario, StampProbe
 
 SBI_PORT, GNB_PORT, OPENFLOW_PORT = 7777, 7778, 6653
 HTTP_PORT, STAMP_PORT = 80, 862
+
+LINK_PROBE = "links.all"
+"""The probe of the links; a scenario's own have no dot in their names."""
+
+MOST_LINK_PROBES = 500
+"""A second, over all links: probes must not be what makes a host fall behind."""
 
 
 def plan_processes(scenario: Scenario, nodes: Sequence[PlannedNode]) -> Iterator[PlannedProcess]:
@@ -47,6 +54,22 @@ def plan_probes(scenario: Scenario) -> Iterator[PlannedProcess]:
                 target = ("traffic.http_probe", "--url", url, "--interval", f"{probe.interval / 1000:g}")
         argv = ("{python}", "-m", *target, "--name", name, "--samples", f"{{run}}/samples/{name}.jsonl")
         yield PlannedProcess(f"probe-{name}", probe.source, argv)
+
+
+def plan_link_probe(interval_ms: float | None, links: Iterable[PlannedLink]) -> Iterator[PlannedProcess]:
+    """The process that probes every emulated link, if that is wanted and there are any."""
+    emulated = [link for link in links if link.emulated]
+    if interval_ms is None or not emulated:
+        return
+    interval_s = max(interval_ms / 1000, 2 * len(emulated) / MOST_LINK_PROBES)
+    ends = [{"name": link.name, "a": _namespaced(link.a), "b": _namespaced(link.b)} for link in emulated]
+    where = ("--links", "{config}", "--samples", f"{{run}}/samples/{LINK_PROBE}.jsonl")
+    argv = ("{python}", "-m", "traffic.link_probe", "--name", LINK_PROBE, *where, "--interval", f"{interval_s:g}")
+    yield PlannedProcess(f"probe-{LINK_PROBE}", None, argv, json.dumps(ends, indent=1) + "\n")
+
+
+def _namespaced(end: LinkEnd) -> dict[str, str]:
+    return {"namespace": f"{{base}}-{end.node}", "ifname": end.ifname}
 
 
 def _with_role(nodes: Sequence[PlannedNode], role: Role) -> list[PlannedNode]:

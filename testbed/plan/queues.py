@@ -8,6 +8,7 @@ from testbed.errors import Problem
 from testbed.links.profile import LinkProfile
 from testbed.plan.model import Behaviour
 from testbed.scenario.impairment import LONGEST_MS, Change, Parameters, format_queue
+from testbed.units import format_rate
 
 _FRAME = 14
 """Ethernet's header; a rate counts it."""
@@ -27,18 +28,17 @@ def queue_problems(where: str, change: Change, behaviour: Behaviour, mtu: int) -
 
 
 def _problems(where: str, given: Parameters, profile: LinkProfile, mtu: int) -> Iterator[Problem]:
-    if given.queue is None and given.queue_discipline is None:
+    named = next((name for name in ("queue", "queue_discipline", "rate") if getattr(given, name) is not None), None)
+    if named is None:
         return
-    where += "queue" if given.queue else "queue_discipline"
-    got = f'"{format_queue(profile.queue)}"'
+    queue, frame = profile.queue, mtu + _FRAME
+    got = f'"{format_queue(queue)}"'
     if profile.rate_bps is None:
-        yield Problem(where, f"{got} without a rate", "a `rate` with it, for without one nothing waits")
+        yield Problem(where + named, f"{got} without a rate", "a `rate` with it, for without one nothing waits")
         return
-    octets = profile.queue.bytes
-    if octets is None and profile.queue.packets is not None:
-        octets = profile.queue.packets * (mtu + _FRAME)
-    if profile.queue.bytes is not None and profile.queue.bytes < mtu + _FRAME:
-        yield Problem(where, got, f"at least one frame: {mtu + _FRAME}B at MTU {mtu}")
-    elif octets and octets * 8000 / profile.rate_bps > LONGEST_MS:
-        wait_s = octets * 8 / profile.rate_bps
-        yield Problem(where, f"{got}, which takes {wait_s:,.0f} s at this rate", "a queue of at most a minute")
+    if given.queue and queue.bytes is not None and queue.bytes < frame:
+        yield Problem(where + named, got, f"at least one frame: {frame}B at MTU {mtu}")
+    wait_s = ((queue.packets or 0) * frame + (queue.bytes or 0)) * 8 / profile.rate_bps
+    if wait_s * 1000 > LONGEST_MS:
+        got = got if given.queue else f'"{format_rate(profile.rate_bps)}" with a queue of {got}'
+        yield Problem(where + named, f"{got}, which takes {wait_s:,.0f} s at this rate", "a queue of at most a minute")

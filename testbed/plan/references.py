@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from ipaddress import IPv4Network
 from itertools import islice
 
 from testbed.errors import Problem
 from testbed.graph import LAYER2, Graph, Role, Tier
 from testbed.plan.addressing import RESERVED4, Subnet
-from testbed.plan.changes import named_links
-from testbed.plan.profiles import LinkPlan, Presets
+from testbed.plan.changes import named_links, plan_changes
+from testbed.plan.model import PlannedChange
+from testbed.plan.profiles import Known, LinkPlan
 from testbed.plan.queues import queue_problems
 from testbed.scenario import expectation
 from testbed.scenario.impairment import Change
@@ -51,17 +53,22 @@ class References:
         graph: Graph,
         links: tuple[LinkPlan, ...],
         subnets: tuple[Subnet, ...],
-        presets: Presets,
+        known: Known,
         *,
         left_out: Iterable[str] = (),
     ) -> None:
         self.scenario, self.graph, self.links, self.subnets = scenario, graph, links, subnets
         self._left_out = tuple(left_out)
-        self._presets = Names("a preset", tuple(presets.by_name))
+        self._known = known
+        self._presets = Names("a preset", tuple(known.presets.by_name))
         self._nodes = Names("a node", tuple(node.name for node in graph.nodes))
         self._link_names = Names("a link", tuple(link.name for link in graph.links))
         self._services = Names("a service", tuple(scenario.services), self._missing("services"))
         self._dnns = Names("a DNN of core.dnns", tuple(scenario.core.dnns), self._missing("core.dnns"))
+
+    @cached_property
+    def _changes(self) -> tuple[PlannedChange, ...]:
+        return tuple(plan_changes(self.scenario, self.links, self._known))
 
     def problems(self) -> Iterator[Problem]:
         """Every problem, in the order of the file."""
@@ -229,6 +236,21 @@ class References:
             yield from self._link_names.check(f"{where}.{kind}.links[{position}]", name)
         if isinstance(step, Impair):
             yield from self._preset(f"{where}.impair", step.impair)
+            yield from self._impaired_queues(f"{where}.impair.", step)
+
+    def _impaired_queues(self, where: str, step: Impair) -> Iterator[Problem]:
+        """Of what the step leaves; without complaint where it is not known what the step finds."""
+        if any(path.startswith(("links", "timeline")) for path in self._left_out):
+            return
+        mtus = {planned.link.name: planned.mtu for planned in self.links}
+        made = (change for change in self._changes if change.window == step.window)
+        found = [
+            problem
+            for change in made
+            for problem in queue_problems(where, step.impair, change.behaviour, mtus[change.link])
+        ]
+        # Links that are alike have the same problem.
+        yield from dict.fromkeys(found)
 
     def _insertion(self, where: str, step: InsertUlcl, inserted: Collection[str]) -> Iterator[Problem]:
         target = step.insert_ulcl

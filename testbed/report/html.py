@@ -14,6 +14,7 @@ from testbed.plan.model import Plan
 from testbed.record import Event, RunRecord
 from testbed.report import formats
 from testbed.report.charts import Point, change_chart, points, rtt_chart
+from testbed.report.linkprobes import LINK_EVENTS
 from testbed.report.map import DrawnPath, topology_map
 from testbed.report.result import PathResult, Result
 from testbed.report.routes import Routes
@@ -110,6 +111,7 @@ class _View:
             "events": tuple(self._listed()),
             "invalid": self._first("invalid"),
             "host": self._first("host"),
+            "changed_links": {event["link"] for event in self._events if event["kind"] in LINK_EVENTS},
         }
 
     def _first(self, kind: str) -> Event | None:

@@ -12,6 +12,7 @@ from testbed.plan.model import Plan
 from testbed.record import RunRecord
 from testbed.report.html import html_text
 from testbed.report.junit import junit_text
+from testbed.report.linkprobes import Lateness, probed_lateness, probed_links, with_probes
 from testbed.report.paths import prove_paths
 from testbed.report.result import Result
 from testbed.report.validity import overload
@@ -43,8 +44,8 @@ def conclude(record: RunRecord, scenario: Scenario, plan: Plan) -> Result:
     """The result of a run."""
     measurements = measure(record, scenario)
     verdicts = judge(measurements, [parse(expression) for expression in scenario.expect])
-    links = record.read_json("links.json") or []
-    reason = _invalid_reason(record, scenario, links)
+    links, probed = record.read_json("links.json") or [], probed_links(record)
+    reason = _invalid_reason(record, scenario, links, probed_lateness(links, probed, record, plan))
     data: dict[str, Any] = {
         "scenario": scenario.name,
         "seed": plan.seed,
@@ -52,7 +53,7 @@ def conclude(record: RunRecord, scenario: Scenario, plan: Plan) -> Result:
         "passed": reason is None and all(verdict.passed for verdict in verdicts),
         "reason": reason,
         "provenance": record.read_json("provenance.json") or {},
-        "links": links,
+        "links": with_probes(links, probed, record),
         "measurements": measurements,
         "events": record.events(),
         "expectations": [asdict(verdict) for verdict in verdicts],
@@ -61,10 +62,12 @@ def conclude(record: RunRecord, scenario: Scenario, plan: Plan) -> Result:
     return Result.model_validate(data)
 
 
-def _invalid_reason(record: RunRecord, scenario: Scenario, links: list[dict[str, Any]]) -> str | None:
+def _invalid_reason(
+    record: RunRecord, scenario: Scenario, links: list[dict[str, Any]], probed: Lateness | None
+) -> str | None:
     """What the run itself said, or that it was cut short, else what its figures say."""
     for event in record.events("invalid"):
         return str(event.get("reason", "the run is invalid"))
     if not record.events("finished"):
         return "the run was cut short"
-    return overload(scenario.validity, links, next(iter(record.events("host")), None))
+    return overload(scenario.validity, links, next(iter(record.events("host")), None), probed)

@@ -84,10 +84,25 @@ class LinkDirection(BaseModel):
     rate_bps: int | None = None
 
 
+class ProbeFigures(_Part):
+    """Probes of one direction of a link, by the time at which they were sent; `delay_ms` is one way."""
+
+    sent: int
+    lost: int
+    delay_ms: Distribution
+
+
+class LinkProbeResult(ProbeFigures):
+    """Over the whole timeline, and in each of its windows by name."""
+
+    windows: dict[str, ProbeFigures]
+
+
 class LinkAchieved(BaseModel):
     """What one direction did during the timeline; `loss` is the share of packets that the profile took.
 
-    Lateness is how much later than due packets left, in microseconds.
+    Lateness is how much later than due packets left the engine, in microseconds. Counters hold the probe's frames too;
+    `probe` is null where links are not probed.
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -100,10 +115,11 @@ class LinkAchieved(BaseModel):
     dropped_error: int = 0
     lateness_us_p50: float | None = None
     lateness_us_p99: float | None = None
+    probe: LinkProbeResult | None = None
 
 
 class Configured(_Part):
-    """A link's profile in each direction."""
+    """A link's profile in each direction, as it was when the timeline began."""
 
     a_to_b: LinkDirection
     b_to_a: LinkDirection

@@ -51,12 +51,16 @@ def _links(result: Result) -> Text:
         for way in (link.achieved.a_to_b, link.achieved.b_to_a)
         if way.packets
     ]
-    late = [(way.lateness_us_p99, name) for name, way in carried if way.lateness_us_p99 is not None]
-    if not late:
+    if not carried:
         return Text()
-    p99_us, name = max(late)
-    names = {name for name, _ in carried}
-    return Text(f"{len(names)} emulated links carried packets; the latest was {name}: p99 {p99_us / 1000:.3f} ms late")
+    said = f"{len({name for name, _ in carried})} emulated links carried packets"
+    if late := [(way.lateness_us_p99, name) for name, way in carried if way.lateness_us_p99 is not None]:
+        p99_us, name = max(late)
+        said += f"; the latest was {name}: p99 {p99_us / 1000:.3f} ms late"
+    if probes := [way.probe for _, way in carried if way.probe]:
+        lost, sent = sum(probe.lost for probe in probes), sum(probe.sent for probe in probes)
+        said += f"\n{lost:,} of {sent:,} probes of these links were lost"
+    return Text(said)
 
 
 def _way(path: PathResult) -> str:

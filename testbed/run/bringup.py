@@ -15,7 +15,7 @@ from testbed.graph import Role
 from testbed.lab.build import send_finished_packets
 from testbed.lab.engine import link_engine
 from testbed.lab.processes import Command, Supervisor
-from testbed.links.engine import LinkEngine, choose
+from testbed.links.engine import LinkEngine
 from testbed.plan.model import Plan, PlannedNode
 from testbed.record import RunRecord
 from testbed.run import session
@@ -37,17 +37,18 @@ def require(plan: Plan) -> Plan:
 
     HostError names everything that it needs and the host does not have, before anything starts.
     """
+    if plan.engine == "auto":
+        plan = replace(plan, engine="netem" if doctor.present("netem") else "wire")
     roles = {node.role for node in plan.nodes}
     needed = list(NEEDED)
     needed += ["ovs"] if Role.CPE in roles else []
     needed += ["tun", "af-packet"] if plan.sessions else []
+    # The doctor knows the engines by their names; links are probed by packet sockets whatever carries them.
+    needed += [plan.engine, "af-packet"] if any(link.emulated for link in plan.links) else []
     needed += ["nftables"] if plan.flows else []
     needed += ["dumpcap"] if plan.captures else []
-    doctor.require(needed)
-    chosen = replace(plan, engine=choose(plan.engine))
-    if chosen.engine == "wire" and any(link.emulated for link in plan.links):
-        doctor.require(["wire", "af-packet"])
-    return chosen
+    doctor.require(dict.fromkeys(needed))
+    return plan
 
 
 @contextmanager

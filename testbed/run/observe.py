@@ -16,6 +16,7 @@ from testbed.plan.model import Plan, PlannedCapture, PlannedFlow
 from testbed.record import RunRecord
 from testbed.run.running import Testbed
 from traffic import capture, flowcount
+from traffic.linkframes import ETHERTYPE
 
 
 @contextmanager
@@ -77,7 +78,9 @@ def _counter(flow: PlannedFlow, ifname: str) -> str:
 def _start_capture(planned: PlannedCapture, record: RunRecord, supervisor: Supervisor) -> str:
     path = record.directory / "captures" / planned.file
     comment = f"{planned.point} at {planned.node}"
-    argv = capture.dumpcap_argv(planned.ifname, path, capture_filter=planned.filter, comment=comment)
+    # The probe of the links is no part of the experiment.
+    wanted = planned.filter or f"not ether proto {ETHERTYPE:#06x}"
+    argv = capture.dumpcap_argv(planned.ifname, path, capture_filter=wanted, comment=comment)
     name = f"capture-{path.stem}"
     supervisor.start(Command(name, planned.node, argv, is_ready=lambda: capture.ready(path)))
     return name

@@ -30,6 +30,7 @@ from testbed.units import DistanceKm, DurationMs, Rate, Ratio, parse_duration_ms
 LONGEST_MS = 60_000.0
 """Nobody means a link that holds packets for longer than a minute."""
 
+_INTERVALS_MS = (10.0, 60_000.0)
 _RATES_BPS = (1_000, 10**12)
 _SIZE = re.compile(r"^\s*(\d+)\s*(packets?|[kM]?B)\s*$")
 _BYTES = {"B": 1, "kB": 1000, "MB": 1000**2}
@@ -78,6 +79,32 @@ Duration = Annotated[DurationMs, AfterValidator(_not_absurd)]
 
 LinkRate = Annotated[Rate, AfterValidator(_possible)]
 """A rate that a link may have."""
+
+
+def parse_interval(value: object) -> float | None:
+    """Milliseconds, None for `off`, which YAML 1.1 reads as false; ValueError for anything else."""
+    if value is False or value == "off":
+        return None
+    try:
+        interval_ms = parse_duration_ms(value)
+    except ValueError:
+        interval_ms = 0.0
+    if not _INTERVALS_MS[0] <= interval_ms <= _INTERVALS_MS[1]:
+        raise ValueError('want an interval from "10ms" to "60s", or off')
+    return interval_ms
+
+
+def format_interval(interval_ms: float | None) -> str:
+    """`100.0` as `"100ms"`, None as `"off"`."""
+    return "off" if interval_ms is None else f"{interval_ms:g}ms"
+
+
+ProbeInterval = Annotated[
+    float | None,
+    BeforeValidator(parse_interval),
+    PlainSerializer(format_interval, return_type=str),
+    WithJsonSchema({"type": ["string", "boolean"], "examples": ["100ms", "off"]}),
+]
 
 QueueSize = Annotated[
     Queue,
@@ -242,6 +269,11 @@ class Links(Strict):
 
     engine: Literal["auto", "netem", "wire"] = Field(
         default="auto", description="Link engine; `auto` takes netem where the kernel has it.", examples=["auto"]
+    )
+    probe: ProbeInterval = Field(
+        default=100.0,
+        description="How often small frames measure each direction of each emulated link; `off`: never.",
+        examples=["100ms", "off"],
     )
     tiers: dict[Tier, Impairment] = Field(
         default_factory=dict, description="Presets to change, by tier.", examples=[{"radio": {"delay": "2ms"}}]

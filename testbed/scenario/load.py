@@ -10,6 +10,7 @@ import copy
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +71,31 @@ def validate(source: str, data: Mapping[str, Any]) -> Loaded:
             errors = [detail for detail in error.errors(include_url=False) if not _was_left_out(detail, left_out)]
         if not errors:
             return Loaded(source, None, tuple(problems), tuple(left_out))
-        problems += [replace(problem, where=in_the_file(problem.where, left_out)) for problem in map(_problem, errors)]
+        misspelt = [e for e in errors if e["type"] == "extra_forbidden" and _correct(rest, _location(e))]
+        # The rest is looked at again: the key that was meant is not missing.
+        problems += [
+            replace(problem, where=in_the_file(problem.where, left_out))
+            for problem in map(_problem, misspelt or errors)
+        ]
+        if misspelt:
+            continue
         known = tuple(left_out)
         # Later elements first, so that the indices of earlier ones stay right.
         for location in sorted({_removable(detail) for detail in errors}, key=_sort_key, reverse=True):
             if not _remove(rest, location):
                 return Loaded(source, None, tuple(problems), tuple(left_out))
             left_out.append(in_the_file(path_text(location), known))
+
+
+def _correct(data: Any, location: Location) -> bool:
+    """Put what is under a misspelt key under the one that was meant, for what refers to it; False if there is none."""
+    for part in location[:-1]:
+        data = data[part]
+    meant = _meant(location)
+    if meant is None or meant in data:
+        return False
+    data[meant] = data.pop(location[-1])
+    return True
 
 
 def _was_left_out(detail: ErrorDetails, left_out: Sequence[str]) -> bool:
@@ -181,18 +200,27 @@ def _location(detail: ErrorDetails) -> Location:
 
 def _problem(detail: ErrorDetails) -> Problem:
     location = _location(detail)
-    known_keys = _known_keys(location) if detail["type"] == "extra_forbidden" else ""
-    return problem(detail, location, known_keys=known_keys)
+    return _unknown_key(location) if detail["type"] == "extra_forbidden" else problem(detail, location)
 
 
-def _known_keys(location: Location) -> str:
+def _unknown_key(location: Location) -> Problem:
+    known, meant = _known_keys(location), _meant(location)
+    want = f"one of {', '.join(known)}" if known else "a known key"
+    return Problem(path_text(location), "an unknown key", want, f'did you mean "{meant}"?' if meant else "")
+
+
+def _meant(location: Location) -> str | None:
+    """The known key that an unknown one at `location` looks like."""
+    return next(iter(get_close_matches(str(location[-1]), _known_keys(location), n=1)), None)
+
+
+def _known_keys(location: Location) -> list[str]:
     """The keys that are known where `location` names one that is not."""
     schema = Scenario.model_json_schema()
     node: Any = schema
     for part in location[:-1]:
         node = _descend(schema, node, part)
-    known = sorted({key for option in _options(schema, node) for key in option.get("properties", {})})
-    return f"one of {', '.join(known)}" if known else "a known key"
+    return sorted({key for option in _options(schema, node) for key in option.get("properties", {})})
 
 
 def _options(schema: Any, node: Any) -> list[Any]:
@@ -208,8 +236,13 @@ def _descend(schema: Any, node: Any, part: str | int) -> Any:
         if isinstance(part, int):
             children.append(option.get("items", {}))
         else:
-            children.append(option.get("properties", {}).get(part) or option.get("additionalProperties") or {})
+            children.append(option.get("properties", {}).get(part) or _any_value(option) or {})
     return {"anyOf": [child for child in children if isinstance(child, dict) and child]} if any(children) else {}
+
+
+def _any_value(schema: Any) -> Any:
+    """What the values of a mapping are, whatever their keys."""
+    return schema.get("additionalProperties") or next(iter(schema.get("patternProperties", {}).values()), None)
 
 
 def _removable(detail: ErrorDetails) -> Location:

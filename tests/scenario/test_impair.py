@@ -55,6 +55,11 @@ def test_a_timeline_changes_links(tmp_path: Path) -> None:
     assert found["after"]["loss"] == 0
     assert [event["by"] for event in events(run, "link_changed")] == ["worse", *["ramped"] * 4, "restored"]
     assert [event["state"] for event in events(run, "link_state")] == ["down", "up"]
+    probe = json.loads((run / "result.json").read_text())["links"][0]["achieved"]["a_to_b"]["probe"]
+    windows = probe["windows"]
+    assert 1 <= windows["before"]["delay_ms"]["p50"] < 20 <= windows["mended"]["delay_ms"]["p99"]
+    assert windows["cut"]["lost"] >= 1
+    assert windows["after"]["lost"] == 0
 
 
 def test_a_trace_moves_a_link_and_its_end_is_told(tmp_path: Path) -> None:

@@ -82,6 +82,23 @@ def test_links_report_what_they_did(result: dict[str, Any]) -> None:
     assert links["pe1-guangzhou"]["achieved"]["a_to_b"]["packets"] > 1000
 
 
+def test_every_emulated_link_was_probed_both_ways(result: dict[str, Any]) -> None:
+    assert len(result["links"]) == 14
+    for link in result["links"]:
+        for way in ("a_to_b", "b_to_a"):
+            probe, configured = link["achieved"][way]["probe"], link["configured"][way]
+            assert probe["sent"] > 100, link["name"]
+            assert probe["lost"] < probe["sent"] / 2, link["name"]
+            jitter_ms = 5 * configured["jitter_ms"]
+            assert probe["delay_ms"]["p50"] >= configured["delay_ms"] - jitter_ms, link["name"]
+            assert probe["windows"].keys() == {"before", "insertion", "edge", "removal", "after"}
+
+
+def test_captures_hold_the_experiment_only(run: Path) -> None:
+    argv = ["tshark", "-r", str(run / "captures" / "gnb1-csr1.pcapng"), "-Y", "eth.type == 0x88b5"]
+    assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout == ""
+
+
 def test_captures_dissect_cleanly(run: Path) -> None:
     captures = sorted((run / "captures").glob("*.pcapng"))
     assert len(captures) == 8

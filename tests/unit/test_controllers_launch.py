@@ -14,6 +14,7 @@ import pytest
 from os_ken.ofproto import ofproto_v1_3 as ofp
 
 from controllers import launch
+from controllers.learning import LearningSwitch
 from tests.support.launcher import LAUNCH, Launcher, launched
 from tests.support.openflow_switch import OpenFlowSwitch
 from tests.support.polling import eventually
@@ -42,7 +43,7 @@ def test_a_packet_in_is_answered_with_flows_for_its_source(controller: tuple[Lau
     match = struct.pack("!HHIIH", 1, 12, 0x8000_0004, 3, 0).ljust(18, b"\0")
     frame = bytes(6) + source + b"\x08\x00" + bytes(46)
     with OpenFlowSwitch(address, DPID) as switch:
-        for _ in range(3):
+        for _ in LearningSwitch().switch_up(DPID):
             switch.receive(ofp.OFPT_FLOW_MOD)
         switch.send(ofp.OFPT_PACKET_IN, 0, struct.pack("!IHBBQ", 0xFFFF_FFFF, 60, 0, 0, 0) + match + frame)
         assert source in switch.receive(ofp.OFPT_FLOW_MOD).body

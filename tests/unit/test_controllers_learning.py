@@ -56,6 +56,11 @@ def test_unknown_destination_is_flooded_and_known_one_forwarded(switch: OneSwitc
     assert switch.send(1, A, B, now=0) == [2]
 
 
+def test_what_is_for_one_link_stays_on_it(switch: OneSwitch) -> None:
+    assert switch.send(1, A, "01:80:c2:00:00:0e", now=0) == []
+    assert switch.send(1, A, "01:80:c2:00:00:10", now=0) == FLOOD
+
+
 def test_only_the_first_packet_of_a_host_visits_the_controller(switch: OneSwitch) -> None:
     for now in range(AGE_S):
         switch.send(1, A, B, now)

@@ -21,7 +21,7 @@ def blocks() -> list[Any]:
 
 def test_every_block_is_part_of_a_right_scenario() -> None:
     found = blocks()
-    assert len(found) == 4
+    assert len(found) == 5
     for block in found:
         # A list stands for more overrides.
         part = {"links": {"override": block}} if isinstance(block, list) else block

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
 from pathlib import Path
@@ -12,8 +13,10 @@ from pydantic import TypeAdapter
 
 from testbed.errors import InputError
 from testbed.graph import Role, Tier
-from testbed.plan.model import Plan, PlannedNode
+from testbed.plan.model import Plan, PlannedNode, PlannedProcess
+from testbed.plan.processes import LINK_PROBE
 from testbed.run import load_plan
+from testbed.scenario.impairment import Links
 from testbed.units import fibre_delay_ms
 from tests.support.scenario import LOCAL_BREAKOUT
 
@@ -189,3 +192,41 @@ def test_without_a_core_users_are_hosts_behind_a_router() -> None:
     assert forwarding.path("app1", plain.node("ue1").address())[-2:] == ["gnb1", "ue1"]
     assert not [process for process in plain.processes if process.name in ("smf", "gnb1", "upf-edge")]
     assert plain.smf is None
+
+
+def link_probe(*settings: str) -> PlannedProcess | None:
+    """The process that probes the links, if there is one."""
+    probes = load_plan(LOCAL_BREAKOUT, settings)[1].probes
+    return next((process for process in probes if process.name == f"probe-{LINK_PROBE}"), None)
+
+
+def test_every_emulated_link_is_probed_from_the_base_namespace(planned: Plan) -> None:
+    process = link_probe()
+    assert process is not None
+    assert process.node is None
+    assert process.argv[-2:] == ("--interval", "0.1")
+    links = json.loads(process.config)
+    assert [link["name"] for link in links] == [link.name for link in planned.links if link.emulated]
+    assert links[0]["a"] == {"namespace": "{base}-ue1", "ifname": "gnb1"}
+
+
+def test_all_link_probes_together_are_at_most_500_a_second() -> None:
+    process = link_probe("links.probe=10ms")
+    assert process is not None
+    assert float(process.argv[-1]) == 2 * 14 / 500
+
+
+def test_links_are_not_probed_where_nobody_wants_it_or_none_is_emulated() -> None:
+    assert link_probe("links.probe=off") is None
+    assert link_probe('links.probe="off"') is None
+    plain = {"delay": "0ms", "jitter": "0ms", "preset": "datacentre"}
+    tiers = dict.fromkeys(("radio", "access", "backhaul", "metro", "backbone"), plain)
+    overrides = [{"link": link.name, "distance": "0km", **plain} for link in load_plan(LOCAL_BREAKOUT)[1].links]
+    assert link_probe(f"links.tiers={json.dumps(tiers)}", f"links.override={json.dumps(overrides)}") is None
+
+
+def test_the_probe_interval_survives_the_record() -> None:
+    for text in ("off", "250ms"):
+        links = Links.model_validate({"probe": text})
+        assert links.model_dump(mode="json")["probe"] == text
+        assert Links.model_validate(links.model_dump(mode="json")) == links

@@ -250,7 +250,61 @@ CASES: list[tuple[str, Change, list[str]]] = [
         ['probes.ue1-portal.rate: got "many"; want a valid integer'],
     ),
     ("no topology", lambda data: data.pop("topology"), ["topology: got nothing; want this key"]),
-    ("bad name", setting("services", {"Bad Name": {}}), ["services.Bad Name"]),
+    (
+        "bad name",
+        setting("services", {"Bad Name": {}}),
+        ['services.Bad Name: got "Bad Name"; want a name of at most 15 characters of a-z, 0-9 and "-" that begins'],
+    ),
+    (
+        "bad label",
+        setting("name", "Local_Breakout"),
+        ['name: got "Local_Breakout"; want a name of at most 40 characters of a-z, 0-9 and "-" that begins with'],
+    ),
+    (
+        "no kind of probe",
+        setting("probes.ue1-portal.kind", "stampp"),
+        ["probes.ue1-portal.kind: got \"stampp\"; want 'stamp', 'http'"],
+    ),
+    (
+        "a probe without a kind",
+        lambda data: data["probes"]["ue1-portal"].pop("kind"),
+        ["probes.ue1-portal.kind: got nothing; want this key, which has to be there"],
+    ),
+    (
+        "a number out of bounds",
+        setting("core.dnns.internet.sst", -1),
+        ["core.dnns.internet.sst: got -1; want a value greater than or equal to 0"],
+    ),
+    (
+        "a misspelt key inside",
+        setting("core.dnns.internet.poool", "x"),
+        ['core.dnns.internet.poool: got an unknown key; want one of pool, psa, qfi, sst (did you mean "pool"?)'],
+    ),
+    (
+        "links probed too often",
+        setting("links", {"probe": "1ms"}),
+        ['links.probe: got "1ms"; want an interval from "10ms" to "60s", or off'],
+    ),
+    (
+        "queues that mean nothing in a step",
+        lambda data: data["timeline"].extend(
+            [
+                {"impair": {"links": ["lan-edge-mec1"], "queue": "9ms"}, "as": "a"},
+                {"impair": {"links": ["m1-m2", "m2-m3"], "queue": "9kB"}, "as": "b"},
+                {"impair": {"links": ["m1-m2"], "down": {"rate": "1kbit", "queue": "100 packets"}}, "as": "c"},
+                {"impair": {"links": ["lan-edge-mec1"], "up": {"queue_discipline": "codel"}}, "as": "d"},
+                {"impair": {"links": ["m3-m4"], "queue": "100 packets"}, "as": "e"},
+                {"impair": {"links": ["m3-m4"], "rate": "1kbit"}, "as": "f"},
+            ]
+        ),
+        [
+            'timeline[5].impair.queue: got "9ms" without a rate; want a `rate` with it',
+            'timeline[6].impair.queue: got "9000B"; want at least one frame: 9014B at MTU 9000',
+            'timeline[7].impair.down.queue: got "100 packets", which takes 7,211 s at this rate; want a queue of',
+            'timeline[8].impair.up.queue_discipline: got "9ms" without a rate',
+            'timeline[10].impair.rate: got "1kbit" with a queue of "100 packets", which takes 7,211 s',
+        ],
+    ),
 ]
 
 
@@ -291,6 +345,35 @@ def test_indices_are_those_of_the_file() -> None:
 
     found = [problem.where for problem in problems(changed(change))]
     assert sorted(found) == ["expect[0]", "expect[1]", "expect[2]", "expect[3]"]
+
+
+def test_a_queue_for_a_rate_that_an_earlier_step_set_is_right() -> None:
+    steps = [
+        {"impair": {"links": ["lan-edge-mec1"], "rate": "10Mbit"}, "as": "a"},
+        {"impair": {"links": ["lan-edge-mec1"], "queue": "20 packets"}, "as": "b"},
+    ]
+    assert problems(changed(lambda data: data["timeline"].extend(steps))) == ()
+
+
+def test_alike_links_of_a_step_have_one_problem() -> None:
+    step = {"impair": {"links": ["m1-m2", "m2-m3"], "queue": "9kB"}, "as": "a"}
+    assert len(problems(changed(lambda data: data["timeline"].append(step)))) == 1
+
+
+@pytest.mark.parametrize(("key", "misspelt"), [("services", "serivces"), ("topology", "topolgy"), ("core", "coer")])
+def test_what_refers_to_a_misspelt_section_is_no_problem(key: str, misspelt: str) -> None:
+    (found,) = problems(changed(lambda data: data.update({misspelt: data.pop(key)})))
+    assert (found.where, found.got, found.hint) == (misspelt, "an unknown key", f'did you mean "{key}"?')
+
+
+def test_what_a_misspelt_key_stands_for_is_not_missing() -> None:
+    def change(data: dict[str, Any]) -> None:
+        data["services"]["archive"]["adress"] = data["services"]["archive"].pop("address")
+
+    (found,) = problems(changed(change))
+    assert str(found) == (
+        'services.archive.adress: got an unknown key; want one of address, hosts (did you mean "address"?)'
+    )
 
 
 @pytest.mark.parametrize(("path", "value"), [("name", 5), ("core.dnns.internet.qfi", 64), ("topology", 7)])

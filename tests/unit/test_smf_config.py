@@ -29,10 +29,10 @@ BAD_PROBLEMS = """\
 smf.pfcp.server[0].prot: got an unknown key; want a key that this network function has
 smf.pfcp.client.upf[0].address: got "10.1.0.300"; want a valid IPv4 address
 smf.pfcp.client.upf[0].role: got "anchor"; want 'psa' or 'ulcl'
-smf.sbi.server[0].port: got 0; want greater than or equal to 1
+smf.sbi.server[0].port: got 0; want a value greater than or equal to 1
 smf.session[0].subnet: got "10.45.0.1/16"; want a valid IPv4 network
 smf.session[0].dnn: got nothing; want this key, which has to be there
-smf.session[0].qfi: got 64; want less than or equal to 63
+smf.session[0].qfi: got 64; want a value less than or equal to 63
 smf.management: got nothing; want this key, which has to be there
 smf.ulcl.guard: got 200; want a duration such as "9.9ms\""""
 
