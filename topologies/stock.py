@@ -112,7 +112,8 @@ def _link_options(plan: Plan, link: PlannedLink) -> dict[str, Any]:
 def _tc_parameters(profile: LinkProfile) -> dict[str, Any]:
     """A profile in TCLink's parameters."""
     parameters = {"delay": f"{profile.delay_ms}ms", "jitter": f"{profile.jitter_ms}ms", "loss": profile.loss * 100}
-    return parameters | ({"bw": profile.rate_bps / 1e6} if profile.rate_bps else {})
+    rate = {"bw": profile.rate_bps / 1e6} if profile.rate_bps else {}
+    return parameters | rate | ({"max_queue_size": profile.queue.packets} if profile.queue.packets else {})
 
 
 def plain_mininet(plan: Plan) -> Mininet:

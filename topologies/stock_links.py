@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import atexit
 import itertools
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 from mininet.link import Link
@@ -18,24 +20,27 @@ from mininet.node import Node
 from testbed import netns
 from testbed.lab.base import base_namespace
 from testbed.lab.build import run_ip
-from testbed.lab.engine import link_engine
+from testbed.lab.engine import NodeEnd, emulate, link_engine
 from testbed.lab.ipbatch import inner_ends
 from testbed.lab.processes import Supervisor
 from testbed.links.engine import EmulatedLink, choose
-from testbed.links.profile import LinkProfile
+from testbed.links.profile import LinkProfile, Queue
 from testbed.units import parse_duration_ms
+
+_PARAMETERS = ("bw", "delay", "jitter", "loss", "max_queue_size")
 
 
 class BearerLink(Link):  # type: ignore[misc]
     """A veth pair, or an emulated link if one of its ends has delay, jitter, loss or bw.
 
-    The parameters are TCLink's: bw in Mbit/s, delay and jitter such as "10ms", loss in percent; in `params1` and
-    `params2` for one end only, which then act on what this end sends.
+    The parameters are TCLink's: bw in Mbit/s, max_queue_size in packets (of a link with bw), delay and jitter such as
+    "10ms", loss in percent; in `params1` and `params2` for one end only, which then act on what this end sends. How
+    TCLink limits the rate (use_htb, use_tbf, …) has no meaning here.
     """
 
     def __init__(self, node1: Node, node2: Node, **options: Any) -> None:
-        both = {name: options.pop(name) for name in ("bw", "delay", "jitter", "loss") if name in options}
-        self._profiles = tuple(_profile(**both, **options.pop(end, {})) for end in ("params1", "params2"))
+        both = {name: options.pop(name) for name in _PARAMETERS if name in options}
+        self._profiles = tuple(tc_profile(**{**both, **options.pop(end, {})}) for end in ("params1", "params2"))
         super().__init__(node1, node2, **options)
 
     def makeIntfPair(  # noqa: N802, PLR0913, PLR0917 - Mininet's signature
@@ -49,7 +54,8 @@ class BearerLink(Link):  # type: ignore[misc]
         if all(profile.transparent for profile in self._profiles):
             run_ip(f"link add {ends[0]} type veth peer name {ends[1]}\n", where=f"{node1}-{node2}")
         else:
-            _Emulation.running().join(f"{node1}-{node2}", (ends[0], ends[1]), self._profiles)
+            node_ends = (NodeEnd(f"/proc/{node1.pid}/ns/net", name1), NodeEnd(f"/proc/{node2.pid}/ns/net", name2))
+            _Emulation.running().join(f"{node1}-{node2}", ends, node_ends, self._profiles)
 
     def delete(self) -> None:
         """Delete this link; the engine ends with the last one."""
@@ -80,13 +86,15 @@ class _Emulation:
         self._stack.callback(supervisor.close)
         self._engine = self._stack.enter_context(link_engine(choose("auto"), supervisor, ledger, seed=1))
 
-    def join(self, name: str, ends: tuple[str, str], profiles: tuple[LinkProfile, ...]) -> None:
+    def join(
+        self, name: str, ends: Sequence[str], node_ends: Iterable[NodeEnd], profiles: tuple[LinkProfile, ...]
+    ) -> None:
         """Make a pair for each end (interface, namespace and address in `ip`'s words) and join the inner ends."""
         inner = inner_ends(next(self._numbers))
         pairs = (f"link add {end} type veth peer name {port}\n" for end, port in zip(ends, inner, strict=True))
         with netns.entered(self._namespace):
             run_ip("".join((*pairs, *(f"link set {port} mtu 9000 up\n" for port in inner))), where=name)
-        self._engine.add([EmulatedLink(name, *inner, *profiles)])
+        emulate(self._engine, [EmulatedLink(name, *inner, *profiles)], node_ends)
         self._links += 1
 
     def release(self) -> None:
@@ -97,12 +105,17 @@ class _Emulation:
             _Emulation._instance = None
 
 
-def _profile(
-    bw: float | None = None, delay: str = "0ms", jitter: str = "0ms", loss: float = 0.0, **_others: Any
+def tc_profile(
+    bw: float | None = None,
+    delay: str = "0ms",
+    jitter: str = "0ms",
+    loss: float = 0.0,
+    max_queue_size: int | None = None,
+    **_others: Any,
 ) -> LinkProfile:
-    return LinkProfile(
-        delay_ms=parse_duration_ms(delay),
-        jitter_ms=parse_duration_ms(jitter),
-        loss=loss / 100,
-        rate_bps=round(bw * 1e6) if bw else None,
-    )
+    """What TCLink's parameters say of one direction; TCLink's other parameters are left out."""
+    profile = LinkProfile(delay_ms=parse_duration_ms(delay), jitter_ms=parse_duration_ms(jitter), loss=loss / 100)
+    if not bw:
+        return profile
+    queue = Queue(packets=max_queue_size) if max_queue_size else profile.queue
+    return replace(profile, rate_bps=round(bw * 1e6), queue=queue)

@@ -45,14 +45,6 @@ def build(plan: Plan, names: Names, ledger: Ledger) -> None:
         list(pool.map(configure, plan.nodes))
 
 
-def send_finished_packets(plan: Plan, names: Names) -> None:
-    """Turn off the offloads at both ends of every emulated link, for an engine that does not cut super-packets."""
-    for link in plan.links:
-        for end in (link.a, link.b) if link.emulated else ():
-            with netns.entered(names.namespace(end.node)):
-                kernel.disable_offloads([end.ifname])
-
-
 def run_ip(script: str, *, where: str) -> None:
     """Run a batch in the namespace of the calling thread; RunInvalidError tells the line that failed and why."""
     result = subprocess.run(["ip", "-batch", "-"], input=script, capture_output=True, text=True, check=False)

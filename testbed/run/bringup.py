@@ -12,8 +12,7 @@ from dataclasses import replace
 from controllers import ovs
 from testbed import doctor
 from testbed.graph import Role
-from testbed.lab.build import send_finished_packets
-from testbed.lab.engine import link_engine
+from testbed.lab.engine import NodeEnd, emulate, link_engine
 from testbed.lab.processes import Command, Supervisor
 from testbed.links.engine import LinkEngine
 from testbed.plan.model import Plan, PlannedNode
@@ -82,10 +81,10 @@ def testbed(plan: Plan, record: RunRecord, progress: Progress) -> Iterator[Testb
 
 
 def _start_engine(stack: ExitStack, plan: Plan, running: RunningLab) -> LinkEngine:
-    if plan.engine == "netem":
-        send_finished_packets(plan, running.names)
     engine = stack.enter_context(link_engine(plan.engine, running.supervisor, running.ledger, plan.seed))
-    engine.add(running.emulated)
+    emulated = (link for link in plan.links if link.emulated)
+    ends = (NodeEnd(running.names.namespace(end.node), end.ifname) for link in emulated for end in (link.a, link.b))
+    emulate(engine, running.emulated, ends)
     return engine
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +10,14 @@ import pytest
 
 from testbed import netns
 from testbed.graph import Role
-from testbed.lab.build import run_ip, send_finished_packets
+from testbed.lab.build import run_ip
+from testbed.lab.engine import NodeEnd, emulate
 from testbed.lab.ledger import read_lab
+from testbed.links.engine import EmulatedLink
 from testbed.links.profile import LinkProfile
 from testbed.plan.model import Plan
 from tests.support.lab_plans import five_nodes, interface, link, node
+from tests.support.memory_engine import Engine
 from topologies.network import RunningLab, lab
 
 pytestmark = pytest.mark.netns
@@ -69,12 +72,24 @@ def test_ends_of_links_to_what_builds_packets_itself_send_finished_packets(tmp_p
     assert "generic-receive-offload: off" in emulated
 
 
+class NamedNetem(Engine):
+    """Carries nothing, but is called as the engine that cuts no super-packets."""
+
+    name = "netem"
+
+    def add(self, links: Iterable[EmulatedLink]) -> None:
+        self.added = tuple(links)
+
+
 def test_for_an_engine_that_cuts_nothing_emulated_links_get_finished_packets(tmp_path: Path) -> None:
     plan = five_nodes(LinkProfile(delay_ms=1))
+    engine = NamedNetem()
     with lab(plan, run_dir=tmp_path, on_event=lambda *_: None, root=tmp_path / "labs") as running:
-        send_finished_packets(plan, running.names)
+        ends = [NodeEnd(running.names.namespace(node), peer) for node, peer in (("r1", "r2"), ("r2", "r1"))]
+        emulate(engine, running.emulated, ends)
         emulated, plain = (inside(running, "r1", "ethtool", "-k", name) for name in ("r2", "h1"))
         far = inside(running, "r2", "ethtool", "-k", "r1")
+    assert engine.added == running.emulated
     assert "tx-tcp-segmentation: off" in emulated
     assert "tx-tcp-segmentation: off" in far
     assert "tx-tcp-segmentation: on" in plain

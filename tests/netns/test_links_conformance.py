@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from math import sqrt
 from pathlib import Path
-from statistics import NormalDist, mean, median
+from statistics import NormalDist, linear_regression, mean, median
 
 import pytest
 
 from testbed import netns
-from testbed.links.engine import DirectionCounters, EmulatedLink, LinkEngineError, netem_available
+from testbed.links.engine import DirectionCounters, EmulatedLink, LinkEngineError
 from testbed.links.profile import Distribution, GilbertElliott, LinkProfile, Queue, QueueDiscipline
 from tests.support.link_frames import HEADER, Frames, binomial_bounds, bursts, differing_bits
-from tests.support.link_rig import OVERHEAD, Rig, ip_batch, percentile, rig
+from tests.support.link_rig import OVERHEAD, Rig, Traffic, ip_batch, netem_available, percentile, rig
 
 pytestmark = pytest.mark.netns
 
-LATE_MS = 3.0
-"""How late the median packet may be on a machine that is busy with other things."""
+OFFERED = 240
+"""Packets of 1250 bytes to a link of 2 Mbit/s, 5 ms each."""
 
 
 @pytest.fixture(params=["wire", "netem"])
@@ -31,24 +31,33 @@ def link(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
         yield running
 
 
-@pytest.mark.parametrize("delay_ms", [1.0, 20.0])
-def test_every_packet_is_delayed_by_the_profile(link: Rig, delay_ms: float) -> None:
-    link.add(LinkProfile(delay_ms=delay_ms))
+def delays(traffic: Traffic, count: int) -> list[float]:
+    """Of that many packets, all of which come through."""
+    traffic.paced(count, per_second=1000)
+    found = [arrival.delay_ms for arrival in traffic.arrivals(count)]
+    assert len(found) == count
+    return found
+
+
+def test_every_packet_is_delayed_by_the_profile(link: Rig) -> None:
+    link.add(LinkProfile())
+    quickest = {}
     with link.traffic() as traffic:
-        traffic.paced(200, per_second=1000)
-        delays = [arrival.delay_ms for arrival in traffic.arrivals(200)]
-    assert len(delays) == 200
-    assert min(delays) >= delay_ms
-    assert median(delays) < delay_ms + LATE_MS
+        for delay_ms in (0.0, 1.0, 20.0, 80.0):
+            link.change(LinkProfile(delay_ms=delay_ms))
+            found = delays(traffic, 200)
+            assert min(found) >= delay_ms
+            quickest[delay_ms] = min(found)
+    # A busy machine makes packets late, but hardly all of 200, and not by more where the delay is longer.
+    assert median(found) < 1.2 * quickest[80.0]
+    assert quickest[80.0] - quickest[20.0] == pytest.approx(60, rel=0.05)
+    assert quickest[20.0] - quickest[1.0] == pytest.approx(19, rel=0.05)
 
 
 def test_directions_have_their_own_profiles(link: Rig) -> None:
     link.add(LinkProfile(delay_ms=30), LinkProfile(delay_ms=5))
     with link.traffic() as there, link.traffic_back() as back:
-        there.paced(50, per_second=1000)
-        back.paced(50, per_second=1000)
-        assert 30 <= median(arrival.delay_ms for arrival in there.arrivals(50)) < 30 + LATE_MS
-        assert 5 <= median(arrival.delay_ms for arrival in back.arrivals(50)) < 5 + LATE_MS
+        assert min(delays(there, 50)) >= 30 > min(delays(back, 50)) >= 5
 
 
 def test_a_transparent_profile_passes_everything(link: Rig) -> None:
@@ -80,9 +89,9 @@ def test_jitter_has_its_distribution(
     count = 4000
     with link.traffic() as traffic:
         traffic.paced(count, per_second=4000)
-        delays = sorted(arrival.delay_ms for arrival in traffic.arrivals(count, quiet_s=3))
-    assert len(delays) == count
-    shares = [share_below((delay - 500) / 100) for delay in delays]
+        found = sorted(arrival.delay_ms for arrival in traffic.arrivals(count, quiet_s=3))
+    assert len(found) == count
+    shares = [share_below((delay - 500) / 100) for delay in found]
     distance = max(max(abs(share - i / count), abs(share - (i + 1) / count)) for i, share in enumerate(shares))
     # Kolmogorov and Smirnov at one in a thousand, and room for packets a millisecond late (Pareto's: half of one).
     assert distance < 1.95 / sqrt(count) + 0.012
@@ -94,10 +103,10 @@ def test_jitter_from_a_table_draws_its_entries(link: Rig) -> None:
     count = 2000
     with link.traffic() as traffic:
         traffic.paced(count, per_second=4000)
-        delays = [arrival.delay_ms for arrival in traffic.arrivals(count)]
+        found = [arrival.delay_ms for arrival in traffic.arrivals(count)]
     for entry in set(table):
         low, high = binomial_bounds(count, table.count(entry) / len(table))
-        assert low < sum(abs(delay - 100 - entry) < 20 for delay in delays) < high
+        assert low < sum(abs(delay - 100 - entry) < 20 for delay in found) < high
 
 
 def test_jitter_keeps_the_order(link: Rig) -> None:
@@ -106,8 +115,8 @@ def test_jitter_keeps_the_order(link: Rig) -> None:
         traffic.paced(1000, per_second=2000)
         arrivals = traffic.arrivals(1000)
     assert [arrival.sequence for arrival in arrivals] == list(range(1000))
-    delays = [arrival.delay_ms for arrival in arrivals]
-    assert max(delays) - min(delays) > 3
+    spread = [arrival.delay_ms for arrival in arrivals]
+    assert max(spread) - min(spread) > 3
 
 
 def test_reordering_happens_where_the_profile_allows_it(link: Rig) -> None:
@@ -212,40 +221,40 @@ def test_a_limited_link_carries_its_rate(link: Rig, rate_bps: int) -> None:
             traffic.blast(count, size=size)
             arrivals = traffic.arrivals(count)
             assert len(arrivals) == count
-            settled = arrivals[count // 5 :]
-            seconds = (settled[-1].received_ns - settled[0].received_ns) / 1e9
-            rates.append((len(settled) - 1) * (size + OVERHEAD) * 8 / seconds)
+            # The slope of a line through all of them, which a single late packet does not move.
+            settled = [arrival.received_ns / 1e9 for arrival in arrivals[count // 5 :]]
+            rates.append((size + OVERHEAD) * 8 / linear_regression(range(len(settled)), settled).slope)
     assert median(rates) == pytest.approx(rate_bps, rel=0.01)
 
 
 @pytest.mark.parametrize(
-    "queue", [Queue(ms=20), Queue(bytes=25_000), Queue(packets=20)], ids=["ms", "bytes", "packets"]
+    "queue", [Queue(ms=100), Queue(bytes=25_000), Queue(packets=20)], ids=["ms", "bytes", "packets"]
 )
 def test_the_queue_of_a_limited_link_is_bounded(link: Rig, queue: Queue) -> None:
-    link.add(LinkProfile(rate_bps=10_000_000, queue=queue))
+    link.add(LinkProfile(rate_bps=2_000_000, queue=queue))
     with link.traffic() as traffic:
-        traffic.blast(400, size=1250)
-        arrivals = traffic.arrivals(400, quiet_s=0.5)
-    # 20 frames or 20 ms, and the one that is being sent.
-    assert 15 < percentile([arrival.delay_ms for arrival in arrivals], 90) < 22 + LATE_MS
+        traffic.blast(200, size=1250)
+        arrivals = traffic.arrivals(200, quiet_s=0.5)
+    # 20 frames or 103 ms, and the one that is being sent.
+    assert percentile([arrival.delay_ms for arrival in arrivals], 90) == pytest.approx(100, rel=0.25)
     counters = link.engine.counters()[0].a_to_b
-    assert counters.dropped_queue == 400 - len(arrivals) > 200
+    assert counters.dropped_queue == 200 - len(arrivals) > 100
     assert counters.dropped_error == 0
 
 
 def overloaded(link: Rig, discipline: QueueDiscipline) -> DirectionCounters:
     """What an ECN-capable sender meets that offers twice the rate for 0.6 s, with a queue that has room for it all."""
-    link.add(LinkProfile(rate_bps=10_000_000, queue=Queue(ms=2000, discipline=discipline)))
+    link.add(LinkProfile(rate_bps=2_000_000, queue=Queue(ms=2000, discipline=discipline)))
     with link.traffic() as traffic:
         traffic.sender.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 2)
-        traffic.paced(1200, per_second=2000, size=1208)
-        traffic.arrivals(1200, quiet_s=0.4)
+        traffic.paced(OFFERED, per_second=400, size=1208)
+        traffic.arrivals(OFFERED, quiet_s=0.4)
     return link.engine.counters()[0].a_to_b
 
 
 def test_a_queue_without_codel_only_grows(link: Rig) -> None:
     counters = overloaded(link, QueueDiscipline.TAIL_DROP)
-    assert (counters.packets, counters.dropped_queue) == (1200, 0)
+    assert (counters.packets, counters.dropped_queue) == (OFFERED, 0)
 
 
 def test_codel_drops_from_a_queue_that_does_not_drain(link: Rig) -> None:
@@ -256,7 +265,7 @@ def test_codel_drops_from_a_queue_that_does_not_drain(link: Rig) -> None:
 
 def test_codel_marks_where_the_sender_understands(link: Rig) -> None:
     counters = overloaded(link, QueueDiscipline.CODEL_ECN)
-    assert (counters.packets, counters.dropped_queue) == (1200, 0)
+    assert (counters.packets, counters.dropped_queue) == (OFFERED, 0)
     if link.engine.name == "wire":
         assert 15 < counters.marked_ecn < 60
 
@@ -276,11 +285,9 @@ def test_a_cut_link_passes_nothing_until_it_is_mended(link: Rig) -> None:
 def test_a_change_takes_effect_on_the_running_link(link: Rig) -> None:
     link.add(LinkProfile(delay_ms=1))
     with link.traffic() as traffic:
-        for profile in (LinkProfile(delay_ms=1), LinkProfile(delay_ms=40), LinkProfile(delay_ms=10)):
-            link.change(profile)
-            traffic.paced(100, per_second=1000)
-            delay = median(arrival.delay_ms for arrival in traffic.arrivals(100))
-            assert profile.delay_ms <= delay < profile.delay_ms + LATE_MS
+        for delay_ms in (10, 80, 40):
+            link.change(LinkProfile(delay_ms=delay_ms))
+            assert delay_ms <= min(delays(traffic, 50)) < 2 * delay_ms
         link.change(LinkProfile(loss=1.0))
         traffic.paced(100, per_second=1000)
         assert traffic.arrivals(1, quiet_s=0.2) == []

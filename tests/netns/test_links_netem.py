@@ -10,16 +10,18 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from mininet.net import Mininet
 
 from testbed import netns
 from testbed.errors import HostError
-from testbed.links.engine import EmulatedLink, LinkEngineError, choose, netem_available
+from testbed.links.engine import EmulatedLink, LinkEngineError, choose
 from testbed.links.netem import Direction, NetemEngine, joining, make_stages, queueing, remove_stages, shaping
 from testbed.links.profile import GilbertElliott, LinkProfile, Queue, QueueDiscipline
 from testbed.links.traffic_control import TrafficControl
 from testbed.netns import NETNS_DIR
-from tests.support.link_rig import OVERHEAD, Rig, Traffic, join, namespaces, rig
+from tests.support.link_rig import OVERHEAD, Rig, Traffic, join, namespaces, netem_available, rig
 from tests.support.polling import eventually
+from topologies.stock_links import BearerLink
 
 pytestmark = pytest.mark.netns
 
@@ -254,6 +256,23 @@ def test_a_loss_trace_is_refused_and_the_link_goes_on(link: Rig) -> None:
     with link.traffic() as traffic:
         traffic.blast(10)
         assert len(traffic.arrivals(10)) == 10
+
+
+def test_nodes_of_mininet_send_the_packets_that_netem_counts() -> None:
+    if not netem_available():
+        pytest.skip("sch_netem: this kernel does not have the module")
+    # Mininet would raise limits of the whole machine first.
+    Mininet.inited = True
+    net = Mininet(controller=None)
+    h1, h2 = (net.addHost(name) for name in ("h1", "h2"))
+    try:
+        net.addLink(h1, h2, cls=BearerLink, delay="5ms", bw=10, max_queue_size=50)
+        for node in (h1, h2):
+            offloads = node.cmd(f"ethtool -k {node}-eth0")
+            assert "tx-tcp-segmentation: off" in offloads, offloads
+            assert "generic-segmentation-offload: off" in offloads
+    finally:
+        net.stop()
 
 
 def test_probing_agrees_with_the_choice_and_leaves_nothing_behind() -> None:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from statistics import quantiles
 from typing import IO
@@ -23,6 +24,7 @@ from testbed.lab.base import base_namespace
 from testbed.lab.engine import link_engine
 from testbed.lab.processes import Supervisor
 from testbed.links.engine import EmulatedLink, LinkEngine
+from testbed.links.engine import netem_available as engine_netem_available
 from testbed.links.profile import LinkProfile
 from testbed.links.wire import BINARY, wire_argv
 from tests.support.polling import eventually
@@ -79,6 +81,12 @@ class WireProcess:
         return int(fields[11]) + int(fields[12])
 
 
+@cache
+def netem_available() -> bool:
+    """Whether this kernel has netem, tried once."""
+    return engine_netem_available()
+
+
 def build_wire() -> None:
     """Build the user-space engine if it is not there yet."""
     if not BINARY.exists():
@@ -108,16 +116,15 @@ def namespaces(*roles: str) -> Iterator[tuple[str, ...]]:
     """Fresh namespaces, removed afterwards."""
     names = tuple(f"blt-links-{os.getpid()}-{next(_ids)}-{role}" for role in roles)
     with ExitStack() as stack:
-        for role, name in zip(roles, names, strict=True):
+        for name in names:
             netns.create(name)
             stack.callback(netns.delete, name)
-            if role != "engine":
-                _only_what_we_send(name)
+            _only_what_we_send(name)
         yield names
 
 
 def _only_what_we_send(namespace: str) -> None:
-    # Neighbour discovery of the nodes would be counted by the engine, and lost or queued in a test packet's place.
+    # Neighbour discovery would be counted by the engine, lost or queued in a test packet's place, and be received.
     with netns.entered(namespace):
         Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")
 
@@ -132,21 +139,22 @@ def ip_batch(*lines: str, namespace: str = "") -> None:
 def join(a: str, b: str, engine: str, *, number: int = 0) -> tuple[str, str]:
     """Connect nodes `a` and `b` as 10.9.N.1 and 10.9.N.2, with both inner ends in `engine`; returns the inner ends."""
     inner = (f"wA{number}", f"wB{number}")
-    for node, end, host in ((a, inner[0], 1), (b, inner[1], 2)):
-        ifname = f"link{number}"
-        ip_batch(
-            f"link add {ifname} netns {node} address 02:00:00:00:{number:02x}:{host:02x} "
-            f"type veth peer name {end} netns {engine}"
-        )
+    ifname = f"link{number}"
+    nodes = ((a, inner[0], 1), (b, inner[1], 2))
+    pairs = (
+        f"link add {ifname} netns {node} address 02:00:00:00:{number:02x}:{host:02x} type veth peer name {end}"
+        for node, end, host in nodes
+    )
+    ip_batch(*pairs, *(f"link set {end} up" for end in inner), namespace=engine)
+    for node, _, host in nodes:
         ip_batch(
             f"addr add 10.9.{number}.{host}/24 dev {ifname}",
             f"link set {ifname} up",
             f"neigh add 10.9.{number}.{3 - host} lladdr 02:00:00:00:{number:02x}:{3 - host:02x} dev {ifname}",
             namespace=node,
         )
-        ip_batch(f"link set {end} up", namespace=engine)
-    for namespace, ifname in ((a, f"link{number}"), (b, f"link{number}"), *((engine, end) for end in inner)):
-        _wait_until_running(namespace, ifname)
+    for namespace, end in ((a, ifname), (b, ifname), *((engine, end) for end in inner)):
+        _wait_until_running(namespace, end)
     return inner
 
 
