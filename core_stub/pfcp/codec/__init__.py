@@ -16,24 +16,37 @@ known but malformed is rejected even where it is optional: a rule without its fi
 
 from __future__ import annotations
 
+import struct
 from typing import Any, cast
 
 from core_stub.errors import LocalProtocolError, RemoteProtocolError
 from core_stub.pfcp.codec import leaves
-from core_stub.pfcp.codec.framing import VERSION, Frame, Header, frames, message, pack_ie, split_ies
+from core_stub.pfcp.codec.framing import (
+    VERSION,
+    Frame,
+    Header,
+    bundled,
+    frames,
+    message,
+    pack_ie,
+    split_ies,
+)
 from core_stub.pfcp.codec.groups import GROUPS
 from core_stub.pfcp.codec.layout import Field, Layout
 from core_stub.pfcp.codec.layouts import MESSAGES
-from core_stub.pfcp.ies import Cause, IeType
+from core_stub.pfcp.ies import Cause, FSeid, IeType
 from core_stub.pfcp.messages import SESSION_TYPES, Message
 
-__all__ = ["VERSION", "Frame", "Header", "decode", "encode", "frames"]
+__all__ = ["VERSION", "Frame", "Header", "Message", "bundled", "decode", "encode", "frames", "readable_cp_seid"]
 
 
-def encode(msg: Message, sequence: int) -> bytes:
+def encode(msg: Message, sequence: int, priority: int | None = None) -> bytes:
     """The octets of a message; raises `LocalProtocolError` if it is not one that may be sent."""
     body = _write(MESSAGES[msg.message_type], msg)
-    return message(msg.message_type, getattr(msg, "seid", None), sequence, body)
+    try:
+        return message(Header(VERSION, msg.message_type, sequence, getattr(msg, "seid", None), priority), body)
+    except struct.error as error:
+        raise LocalProtocolError(f"{type(msg).__name__} does not fit into a message: {error}") from error
 
 
 def decode(frame: Frame) -> Message:
@@ -50,6 +63,20 @@ def decode(frame: Frame) -> Message:
     if header.seid is not None:
         values["seid"] = header.seid
     return cast(Message, layout.build(**values))
+
+
+def readable_cp_seid(frame: Frame) -> int:
+    """The CP function's SEID in a session establishment request that as a whole cannot be read; 0 if there is none.
+
+    Its rejection is to be sent to that SEID (§7.2.2.4.2).
+    """
+    try:
+        for ie, payload in split_ies(frame.body):
+            if ie == IeType.F_SEID:
+                return cast(FSeid, leaves.decode(IeType.F_SEID, payload)).seid
+    except RemoteProtocolError:
+        pass
+    return 0
 
 
 # -- out --------------------------------------------------------------------------------------------------------------

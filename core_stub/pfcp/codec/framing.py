@@ -13,6 +13,8 @@ VERSION = 1
 
 _FOLLOW_ON, _PRIORITY, _SEID = 0x04, 0x02, 0x01
 _PREFIX = struct.Struct("!BBH")
+_NODE_HEAD = struct.Struct("!BBHI")
+_SESSION_HEAD = struct.Struct("!BBHQI")
 _IE_HEAD = struct.Struct("!HH")
 _ENTERPRISE = 0x8000
 """§8.1.1: types from here on belong to vendors; they carry an enterprise ID that their length covers."""
@@ -73,11 +75,24 @@ def _first_frame(octets: bytes) -> Frame:
     return Frame(header, octets[after_seid + 4 :], octets, is_complete=len(octets) == size)
 
 
-def message(message_type: int, seid: int | None, sequence: int, body: bytes) -> bytes:
-    """A message with its header; `seid` is None in a node message."""
-    after_prefix = (b"" if seid is None else seid.to_bytes(8)) + (sequence << 8).to_bytes(4) + body
-    flags = VERSION << 5 | (0 if seid is None else _SEID)
-    return _PREFIX.pack(flags, message_type, len(after_prefix)) + after_prefix
+def message(header: Header, body: bytes) -> bytes:
+    """A message; raises struct.error or OverflowError if a field of the header has no room."""
+    flags = header.version << 5
+    last = header.sequence << 8
+    if header.priority is not None:
+        flags |= _PRIORITY
+        last |= header.priority << 4
+    if header.seid is None:
+        return _NODE_HEAD.pack(flags, header.message_type, len(body) + 4, last) + body
+    return _SESSION_HEAD.pack(flags | _SEID, header.message_type, len(body) + 12, header.seid, last) + body
+
+
+def bundled(first: bytes, second: bytes) -> bytes:
+    """One datagram of two: the last message of the first says by its Follow On flag that another comes."""
+    at = 0
+    while first[at] & _FOLLOW_ON:
+        at += _PREFIX.size + _PREFIX.unpack_from(first, at)[2]
+    return first[:at] + bytes([first[at] | _FOLLOW_ON]) + first[at + 1 :] + second
 
 
 def split_ies(octets: bytes) -> Iterator[tuple[int, bytes]]:
