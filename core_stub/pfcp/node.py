@@ -161,7 +161,7 @@ class Node:
     def _check_request(self, peer: Address, recovery_time_stamp: int, now: float) -> None:
         association = self._of(peer)
         if association.state is State.IDLE and peer in self._out_of_touch:
-            # Heartbeats are answered without an association too (§6.2.2.2), so the peer would not notice that it is gone.
+            # Heartbeats are answered even without an association (§6.2.2.2): the peer would not notice that it is gone.
             self.associate(peer, now)
         elif association.state is not State.UP or association.is_from_before(recovery_time_stamp):
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from core_stub.errors import RemoteProtocolError
 from core_stub.pfcp.ies import Cause
@@ -16,12 +16,9 @@ _PREFIX = struct.Struct("!BBH")
 _NODE_HEAD = struct.Struct("!BBHI")
 _SESSION_HEAD = struct.Struct("!BBHQI")
 _IE_HEAD = struct.Struct("!HH")
-_ENTERPRISE = 0x8000
-"""§8.1.1: types from here on belong to vendors; they carry an enterprise ID that their length covers."""
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """§7.2.2; `seid` is None in a node message, `priority` where the MP flag is not set."""
 
     version: int
@@ -31,8 +28,7 @@ class Header:
     priority: int | None
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """One message of a datagram: its header, what follows the header, and all of its octets."""
 
     header: Header
@@ -95,21 +91,23 @@ def bundled(first: bytes, second: bytes) -> bytes:
     return first[:at] + bytes([first[at] | _FOLLOW_ON]) + first[at + 1 :] + second
 
 
-def split_ies(octets: bytes) -> Iterator[tuple[int, bytes]]:
-    """Type and value of each IE; those of vendors are left out."""
+def ie_bounds(octets: bytes) -> Iterator[tuple[int, int, int]]:
+    """The type of each IE, and where its value begins and ends (§8.1.1).
+
+    What a vendor defined has a type from 0x8000 on, and a value that begins with the enterprise ID.
+    """
     at, end = 0, len(octets)
     while at < end:
         if end - at < _IE_HEAD.size:
             raise RemoteProtocolError(Cause.INVALID_LENGTH, f"{end - at} octets are left over after the last IE")
         ie, length = _IE_HEAD.unpack_from(octets, at)
-        at += _IE_HEAD.size
-        if length > end - at:
+        begin = at + _IE_HEAD.size
+        at = begin + length
+        if at > end:
             raise RemoteProtocolError(Cause.INVALID_LENGTH, f"IE {ie} is longer than what holds it", ie)
-        if not ie & _ENTERPRISE:
-            yield ie, octets[at : at + length]
-        at += length
+        yield ie, begin, at
 
 
 def pack_ie(ie: int, value: bytes) -> bytes:
-    """An IE."""
+    """An IE; raises struct.error if the value is too long for one."""
     return _IE_HEAD.pack(ie, len(value)) + value
