@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address
 from typing import get_args
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from pycrate_mobile import TS29244_PFCP
 
 from core_stub.errors import LocalProtocolError, RemoteProtocolError
 from core_stub.pfcp import codec
+from core_stub.pfcp.codec import reference
 from core_stub.pfcp.codec.framing import pack_ie
 from core_stub.pfcp.codec.groups import GROUPS
 from core_stub.pfcp.codec.layout import Layout
@@ -29,8 +26,6 @@ from core_stub.pfcp.ies import (
     IeType,
     NodeId,
     SdfFilter,
-    UeIpAddress,
-    VolumeMeasurement,
 )
 from core_stub.pfcp.messages import (
     HeartbeatRequest,
@@ -55,8 +50,7 @@ def test_every_message_survives_the_round_trip(message: Message) -> None:
 @pytest.mark.parametrize("message", [m for m in SAMPLES if m not in UNREADABLE_TO_PYCRATE], ids=name)
 def test_pycrate_reads_whole_messages_as_we_frame_them(message: Message) -> None:
     datagram = codec.encode(message, 0x123456)
-    dissected, error = TS29244_PFCP.parse_PFCP(datagram)
-    assert error == 0
+    dissected = reference.parse(datagram)
     assert dissected["Hdr"]["SeqNum"].get_val() == 0x123456
     assert dissected.to_bytes() == datagram
 
@@ -73,46 +67,16 @@ PYCRATE_MISTAKES = {IeType.USAGE_REPORT_REPORT}
 
 @pytest.mark.parametrize("ie", sorted(GROUPS.keys() - PYCRATE_MISTAKES), ids=lambda ie: ie.name)
 def test_what_we_require_in_a_group_is_what_pycrate_calls_mandatory(ie: IeType) -> None:
-    assert required(GROUPS[ie]) == set(TS29244_PFCP.PFCPIELUT[ie].MAND)
+    assert required(GROUPS[ie]) == reference.mandatory_in_group(ie)
 
 
 @pytest.mark.parametrize("message_type", MESSAGES)
 def test_what_we_require_in_a_message_is_what_pycrate_calls_mandatory(message_type: int) -> None:
-    assert required(MESSAGES[message_type]) == set(TS29244_PFCP.PFCPDispatcher[message_type]()[1].MAND)
+    assert required(MESSAGES[message_type]) == reference.mandatory_in_message(message_type)
 
 
 def required(layout: Layout) -> set[int]:
     return {row.ie for row in layout.fields if row.required}
-
-
-u8, u32, u64 = st.integers(0, 0xFF), st.integers(0, 0xFFFFFFFF), st.integers(0, (1 << 64) - 1)
-v4, v6 = st.builds(IPv4Address, u32), st.builds(IPv6Address, st.integers(0, (1 << 128) - 1))
-maybe_v4, maybe_v6 = st.none() | v4, st.none() | v6
-labels = st.lists(st.text("abz09-", min_size=1, max_size=9), min_size=1, max_size=3).map(".".join)
-VALUES = {
-    IeType.F_TEID: st.one_of(
-        st.builds(FTeid, teid=u32, ipv4=v4, ipv6=maybe_v6),
-        st.builds(FTeid, choose=st.just(True), choose_id=st.none() | u8, choose_ipv4=st.just(True)),
-    ),
-    IeType.F_SEID: st.builds(FSeid, u64, v4, maybe_v6),
-    IeType.NODE_ID: st.builds(NodeId, v4 | v6 | labels),
-    IeType.UE_IP_ADDRESS: st.builds(UeIpAddress, maybe_v4, maybe_v6, st.booleans()),
-    IeType.SDF_FILTER: st.builds(SdfFilter, st.text(st.characters(min_codepoint=32, max_codepoint=126)), u32),
-    IeType.VOLUME_MEASUREMENT: st.builds(VolumeMeasurement, *[st.none() | u64] * 6),
-    IeType.NETWORK_INSTANCE: labels,
-    IeType.S_NSSAI: st.tuples(u8, st.none() | st.integers(0, 0xFFFFFE)),
-    IeType.APPLY_ACTION: st.integers(0, 0xFFFF).map(ApplyAction),
-}
-
-
-@pytest.mark.parametrize("ie", VALUES, ids=lambda ie: ie.name)
-def test_values_survive_the_round_trip(ie: IeType) -> None:
-    @settings(max_examples=15, deadline=None)
-    @given(VALUES[ie])
-    def survives(value: object) -> None:
-        assert LEAVES[ie].decode(LEAVES[ie].encode(value)) == value
-
-    survives()
 
 
 def test_an_apply_action_of_one_octet_is_understood_and_two_are_sent() -> None:

@@ -153,6 +153,7 @@ _CREATION_PARTS = (
 )
 """Which flags of the description call for which part."""
 _KNOWN_CREATIONS = sum(_Creation)
+_VLAN_TAGS = 0xC000
 
 
 def _encode_creation(creation: OuterHeaderCreation) -> bytes:
@@ -168,7 +169,7 @@ def _encode_creation(creation: OuterHeaderCreation) -> bytes:
 def _decode_creation(octets: bytes) -> OuterHeaderCreation:
     described, at = U16.read(octets, 0)
     description = _Creation(described & _KNOWN_CREATIONS)
-    require(description, "a description that is known")
+    require(description and not described & _VLAN_TAGS, "a description that is known, and no VLAN tags")
     values: dict[str, Any] = {}
     for part in _CREATION_PARTS:
         if described & part.flag:
