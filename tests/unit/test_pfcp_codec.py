@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
-from typing import get_args
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from typing import Any, cast, get_args
 
 import pytest
 
 from core_stub.errors import LocalProtocolError, RemoteProtocolError
-from core_stub.pfcp import codec
+from core_stub.pfcp import codec, ies
 from core_stub.pfcp.codec import reference
-from core_stub.pfcp.codec.framing import pack_ie
+from core_stub.pfcp.codec.framing import ie_bounds, pack_ie
 from core_stub.pfcp.codec.groups import GROUPS
 from core_stub.pfcp.codec.layout import Layout
 from core_stub.pfcp.codec.layouts import MESSAGES
@@ -31,6 +32,8 @@ from core_stub.pfcp.messages import (
     HeartbeatRequest,
     Message,
     SessionReportResponse,
+    SessionRequest,
+    SessionResponse,
 )
 from tests.support.pfcp import establishment, only
 from tests.support.pfcp_samples import SAMPLES, UNREADABLE_TO_PYCRATE, UPLINK_PDR
@@ -55,10 +58,52 @@ def test_pycrate_reads_whole_messages_as_we_frame_them(message: Message) -> None
     assert dissected.to_bytes() == datagram
 
 
-def test_the_samples_cover_every_message_and_every_ie() -> None:
+def rows(octets: bytes, owner: int) -> Iterator[tuple[int, int]]:
+    """Which IE is in which message or group."""
+    for ie, begin, end in ie_bounds(octets):
+        yield owner, ie
+        if ie in GROUPS:
+            yield from rows(octets[begin:end], ie)
+
+
+def test_the_samples_have_every_row_of_every_table() -> None:
     assert {type(message) for message in SAMPLES} == set(get_args(Message))
-    used = {row.ie for layout in (*MESSAGES.values(), *GROUPS.values()) for row in layout.fields}
-    assert used == set(IeType) == set(LEAVES) | set(GROUPS)
+    found: set[tuple[int, int]] = set()
+    for message in SAMPLES:
+        (frame,) = codec.frames(codec.encode(message, 1))
+        found.update(rows(frame.body, -message.message_type))
+    known = {(-kind, row.ie) for kind, layout in MESSAGES.items() for row in layout.fields}
+    known |= {(ie, row.ie) for ie, layout in GROUPS.items() for row in layout.fields}
+    assert found == known
+
+
+def test_every_ie_is_a_group_or_a_leaf_and_every_message_has_a_table() -> None:
+    assert set(IeType) == set(LEAVES) | set(GROUPS)
+    assert not set(LEAVES) & set(GROUPS)
+    assert {message.message_type for message in get_args(Message)} == set(MESSAGES)
+
+
+def test_every_attribute_of_every_value_has_a_row() -> None:
+    for layout in (*MESSAGES.values(), *GROUPS.values()):
+        if layout.build is None:
+            continue
+        own = {name for row in layout.fields for name in row.attributes}
+        others = ({"removed"} if layout.removable else set()) | (
+            {"seid"} if layout.build in SESSION_MESSAGES else set()
+        )
+        every = {field.name for field in fields(cast(Any, layout.build))}
+        assert own | others <= every
+        assert every - own - others <= ONLY_ELSEWHERE.get(layout.build, set())
+
+
+SESSION_MESSAGES = (*get_args(SessionRequest), *get_args(SessionResponse))
+ONLY_ELSEWHERE: dict[Any, set[str]] = {
+    ies.ForwardingParameters: {"removed", "send_end_marker"},
+    ies.DuplicatingParameters: {"removed"},
+    ies.UpdateBar: {"buffering_duration", "buffering_suggested_packets"},
+    ies.UsageReport: {"application", "ue_ip_address", "query_urr_reference"},
+}
+"""Attributes of values that belong to several tables, and not to all of these."""
 
 
 PYCRATE_MISTAKES = {IeType.USAGE_REPORT_REPORT}
