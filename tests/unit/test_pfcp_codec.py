@@ -8,11 +8,13 @@ from dataclasses import fields, replace
 from typing import Any, cast, get_args
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core_stub.errors import LocalProtocolError, RemoteProtocolError
 from core_stub.pfcp import codec, ies
-from core_stub.pfcp.codec import reference
-from core_stub.pfcp.codec.framing import ie_bounds, pack_ie
+from core_stub.pfcp.codec import framing, reference
+from core_stub.pfcp.codec.framing import Header, ie_bounds, pack_ie
 from core_stub.pfcp.codec.groups import GROUPS
 from core_stub.pfcp.codec.layout import Layout
 from core_stub.pfcp.codec.layouts import MESSAGES
@@ -29,6 +31,7 @@ from core_stub.pfcp.ies import (
     SdfFilter,
 )
 from core_stub.pfcp.messages import (
+    SESSION_TYPES,
     HeartbeatRequest,
     Message,
     SessionReportResponse,
@@ -36,6 +39,7 @@ from core_stub.pfcp.messages import (
     SessionResponse,
 )
 from tests.support.pfcp import establishment, only
+from tests.support.pfcp_fuzz import associated_upf, is_refused, mutations, take
 from tests.support.pfcp_samples import SAMPLES, UNREADABLE_TO_PYCRATE, UPLINK_PDR
 
 FUZZ_INPUTS = 6000
@@ -273,17 +277,50 @@ def test_an_f_teid_is_chosen_for_some_kind_of_address() -> None:
 
 
 def test_mutations_raise_nothing_but_remote_protocol_errors() -> None:
-    rng = random.Random(29244)
-    seeds = [codec.encode(message, 1) for message in SAMPLES]
-    rejected = 0
-    for _ in range(FUZZ_INPUTS):
-        octets = mutate(bytearray(rng.choice(seeds)), rng)
-        try:
-            for frame in codec.frames(octets):
-                codec.decode(frame)
-        except RemoteProtocolError:
-            rejected += 1
-    assert 0 < rejected < FUZZ_INPUTS
+    refused = sum(map(is_refused, mutations(FUZZ_INPUTS, seed=1)))
+    assert 0 < refused < FUZZ_INPUTS
+
+
+def test_an_endpoint_takes_any_mutation(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("CRITICAL")
+    upf = associated_upf()
+    for number, octets in enumerate(mutations(FUZZ_INPUTS // 4, seed=2)):
+        take(upf, octets, now=number * 0.01)
+
+
+@given(st.binary(max_size=200), st.sampled_from([1, 5, 7, 12, 50, 52, 56]))
+@settings(max_examples=200, deadline=None)
+def test_any_octets_behind_a_header_are_a_message_or_refused(body: bytes, message_type: int) -> None:
+    seid = 1 if message_type in SESSION_TYPES else None
+    is_refused(framing.message(Header(codec.VERSION, message_type, 1, seid, None), body))
+
+
+@pytest.mark.parametrize(
+    ("ie", "refused"),
+    [(IeType.CREATE_PDR, True), (IeType.UPDATE_FAR, True), (IeType.PDI, False), (IeType.PFD_CONTEXT, False)],
+)
+def test_groups_in_groups_in_groups_are_read_no_deeper_than_the_tables_say(ie: IeType, refused: bool) -> None:
+    bomb = b""
+    while len(bomb) < 65000:
+        bomb = pack_ie(ie, bomb)
+    assert is_refused(framing.message(Header(codec.VERSION, 52, 1, 1, None), bomb)) is refused
+
+
+@pytest.mark.parametrize("length", [6, 0x7FFF, 0xFFFF])
+def test_lengths_that_reach_beyond_what_holds_them_are_refused_at_every_depth(length: int) -> None:
+    pdi = b"\x00\x02" + length.to_bytes(2) + pack_ie(IeType.SOURCE_INTERFACE, b"\x00")
+    pdr = pack_ie(IeType.CREATE_PDR, pack_ie(IeType.PDR_ID, b"\x00\x01") + pdi)
+    for body in (pdi, pdr):
+        with pytest.raises(RemoteProtocolError) as raised:
+            only(framing.message(Header(codec.VERSION, 52, 1, 1, None), body))
+        assert (raised.value.cause, raised.value.offending_ie) == (Cause.INVALID_LENGTH, IeType.PDI)
+
+
+def test_the_largest_datagram_of_many_messages_is_read_to_its_end() -> None:
+    heartbeat = bytearray(codec.encode(HeartbeatRequest(1), 1))
+    heartbeat[0] |= 0x04
+    many = bytes(heartbeat) * 4000 + codec.encode(HeartbeatRequest(2), 1)
+    assert len(list(codec.frames(many))) == 4001
 
 
 @pytest.mark.parametrize("ie", LEAVES, ids=lambda ie: ie.name)
@@ -298,21 +335,3 @@ def test_any_octets_are_a_value_that_we_could_send_or_an_error(ie: IeType) -> No
             assert error.offending_ie == ie
         else:
             assert read(write(value)[4:]) == value
-
-
-def mutate(octets: bytearray, rng: random.Random) -> bytes:
-    for _ in range(rng.randint(1, 4)):
-        at = rng.randrange(len(octets))
-        match rng.randrange(4):
-            case 0:
-                octets[at] = rng.choice((0, 1, 0x7F, 0x80, 0xFF, rng.randrange(256)))
-            case 1:
-                octets[at] ^= 1 << rng.randrange(8)
-            case 2:
-                del octets[at : at + rng.randint(1, 8)]
-            case _:
-                octets[at:at] = octets[max(0, at - 8) : at]
-        octets = octets or bytearray(1)
-    if rng.random() < 0.7 and len(octets) > 4:
-        octets[2:4] = (len(octets) - 4).to_bytes(2)
-    return bytes(octets)
