@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -61,6 +62,7 @@ from core_stub.pfcp.messages import (
     SessionReportRequest,
     SessionReportResponse,
 )
+from testbed.bench.pfcp_codec import establishment
 from tests.support.pfcp import dissect, udp_payloads
 
 pytestmark = pytest.mark.interop
@@ -323,6 +325,15 @@ EXPECTED: dict[str, list[Message]] = {
 )
 def test_messages_are_read_as_they_were_meant(capture: str, expected: Message) -> None:
     assert expected in messages(capture)
+
+
+def test_the_benchmark_measures_what_its_smf_sends() -> None:
+    (request,) = (m for m in messages("smfd277-fakecore-upfd-head") if isinstance(m, SessionEstablishmentRequest))
+    ours = establishment(0)
+    (first, *others), (ours_first, *ours_others) = request.create_pdrs, ours.create_pdrs
+    same_ids = replace(ours, cp_f_seid=request.cp_f_seid, user_id=request.user_id, create_pdrs=request.create_pdrs)
+    assert same_ids == request
+    assert (ours_others, replace(ours_first, pdi=first.pdi)) == (others, first)
 
 
 def test_its_smf_chooses_f_teids_itself_without_ftup() -> None:
