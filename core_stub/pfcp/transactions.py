@@ -8,7 +8,7 @@ counting where it did before is not mistaken for its former self.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import takewhile
 
 Address = tuple[str, int]
@@ -16,6 +16,9 @@ Address = tuple[str, int]
 
 SEQUENCE_NUMBERS = 1 << 24
 """§7.2.2.3: the sequence number has three octets."""
+
+_SERVED_AT_MOST, _OCTETS_AT_MOST = 1 << 16, 1 << 24
+"""Responses kept; a peer that asks for more within the holding time has its oldest ones forgotten."""
 
 
 @dataclass(frozen=True)
@@ -34,18 +37,19 @@ class GiveUp:
     sequence: int
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Outstanding:
     datagram: bytes
     sends_left: int
     due: float
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Served:
     fingerprint: int
-    response: bytes | None
     forget_at: float
+    priority: int | None
+    response: bytes | None = None
 
 
 class Duplicate(Exception):  # noqa: N818 - not a fault: it says what was received
@@ -67,6 +71,7 @@ class Transactions:
         # Both are in the order of insertion, and since T1 is the same for all, of `due` and `forget_at`.
         self._outstanding: dict[tuple[Address, int], _Outstanding] = {}
         self._served: dict[tuple[Address, int], _Served] = {}
+        self._served_octets = 0
 
     def next_sequence(self) -> int:
         """The next sequence number. It wraps after 24 bits, when the request that had it last is long finished."""
@@ -82,21 +87,27 @@ class Transactions:
         """A response came in; False if no request awaits it (any longer)."""
         return self._outstanding.pop((peer, sequence), None) is not None
 
-    def admit(self, peer: Address, sequence: int, request: bytes, now: float) -> None:
+    def admit(self, peer: Address, sequence: int, request: bytes, now: float, priority: int | None = None) -> None:
         """A request came in; raises `Duplicate` if it was received before, within the holding time."""
         self._forget(now)
         fingerprint = hash(request)
         known = self._served.get((peer, sequence))
         if known is not None and known.fingerprint == fingerprint:
             raise Duplicate(known.response)
-        self._served.pop((peer, sequence), None)
-        self._served[peer, sequence] = _Served(fingerprint, None, now + self._holding_time)
+        self._drop((peer, sequence))
+        self._served[peer, sequence] = _Served(fingerprint, now + self._holding_time, priority)
+
+    def priority(self, peer: Address, sequence: int) -> int | None:
+        """The priority of an admitted request, which its response has too (§7.2.2.3); None if it said none."""
+        known = self._served.get((peer, sequence))
+        return None if known is None else known.priority
 
     def answer(self, peer: Address, sequence: int, response: bytes) -> None:
         """The response to an admitted request, kept for its duplicates."""
         known = self._served.get((peer, sequence))
         if known is not None:
-            self._served[peer, sequence] = replace(known, response=response)
+            known.response = response
+            self._served_octets += len(response)
 
     def get_timer(self) -> float | None:
         """When `expire` has something to do next."""
@@ -108,8 +119,9 @@ class Transactions:
         for peer, sequence in self._due(now):
             waiting = self._outstanding.pop((peer, sequence))
             if waiting.sends_left:
-                again = _Outstanding(waiting.datagram, waiting.sends_left - 1, now + self._t1)
-                self._outstanding[peer, sequence] = again
+                waiting.sends_left -= 1
+                waiting.due = now + self._t1
+                self._outstanding[peer, sequence] = waiting
                 effects.append(Resend(peer, waiting.datagram))
             else:
                 effects.append(GiveUp(peer, sequence))
@@ -121,6 +133,12 @@ class Transactions:
     def _forget(self, now: float) -> None:
         while self._served:
             oldest = next(iter(self._served))
-            if self._served[oldest].forget_at > now:
+            is_full = len(self._served) >= _SERVED_AT_MOST or self._served_octets > _OCTETS_AT_MOST
+            if self._served[oldest].forget_at > now and not is_full:
                 return
-            del self._served[oldest]
+            self._drop(oldest)
+
+    def _drop(self, key: tuple[Address, int]) -> None:
+        gone = self._served.pop(key, None)
+        if gone is not None and gone.response is not None:
+            self._served_octets -= len(gone.response)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
 
 from core_stub.pfcp import codec
+from core_stub.pfcp.codec.framing import ie_bounds
+from core_stub.pfcp.codec.groups import GROUPS
 from core_stub.pfcp.ies import (
     ApplyAction,
     Cause,
+    CpFeatures,
     CreateBar,
     CreatedPdr,
     CreateFar,
     CreatePdr,
     CreateQer,
     CreateUrr,
+    DownlinkDataReport,
+    DownlinkDataServiceInformation,
     ForwardingParameters,
     FSeid,
     FTeid,
@@ -36,6 +42,9 @@ from core_stub.pfcp.ies import (
     UpdateFar,
     UpFeatures,
     UsageReport,
+    UsageReportTrigger,
+    UserId,
+    Volume,
     VolumeMeasurement,
 )
 from core_stub.pfcp.messages import (
@@ -53,6 +62,7 @@ from core_stub.pfcp.messages import (
     SessionReportRequest,
     SessionReportResponse,
 )
+from testbed.bench.pfcp_codec import establishment
 from tests.support.pfcp import dissect, udp_payloads
 
 pytestmark = pytest.mark.interop
@@ -87,6 +97,27 @@ def test_every_message_is_read_and_survives_being_written(capture: str) -> None:
         (again,) = codec.frames(codec.encode(message, frame.header.sequence))
         assert again.header == frame.header
         assert codec.decode(again) == message
+
+
+WRITTEN_IN_ANOTHER_ORDER = 3
+"""Messages whose IEs Open5GS sends in another order than that of the tables."""
+
+
+def test_messages_are_written_as_open5gs_writes_them() -> None:
+    differing = 0
+    for frame in (frame for capture in COUNTS for frame in frames(capture)):
+        again = codec.encode(codec.decode(frame), frame.header.sequence, frame.header.priority)
+        assert in_order(again[-len(frame.body) :]) == in_order(frame.body) or not frame.body
+        differing += again != frame.octets
+    assert differing == WRITTEN_IN_ANOTHER_ORDER
+
+
+def in_order(octets: bytes) -> list[object]:
+    """The IEs of a message or group, sorted."""
+    found = (
+        (ie, in_order(octets[begin:end]) if ie in GROUPS else octets[begin:end]) for ie, begin, end in ie_bounds(octets)
+    )
+    return sorted(found, key=repr)
 
 
 def test_the_captures_hold_every_message_that_open5gs_sends() -> None:
@@ -176,18 +207,19 @@ def test_its_smf_establishes_a_session_with_f_teids_to_choose() -> None:
                 ),
             ),
         ),
-        create_urrs=(CreateUrr(1, MeasurementMethod.VOLUM, ReportingTriggers.VOLTH, 100 << 20),),
+        create_urrs=(CreateUrr(1, MeasurementMethod.VOLUM, ReportingTriggers.VOLTH, Volume(100 << 20)),),
         create_qers=(CreateQer(1, mbr_uplink_kbps=100_000, mbr_downlink_kbps=200_000, qfi=1),),
         create_bars=(CreateBar(1),),
         pdn_type=PdnType.IPV4,
         apn_dnn="internet",
         snssai=(1, None),
+        user_id=UserId("001010000000001", "4370816125816151"),
     )  # fmt: skip
 
 
 EXPECTED: dict[str, list[Message]] = {
     "smfd277-fakecore-upfd-head": [
-        AssociationSetupRequest(NodeId(SMF), 4004387010, cp_features=0),
+        AssociationSetupRequest(NodeId(SMF), 4004387010, cp_features=CpFeatures(0)),
         AssociationSetupResponse(
             NodeId(UPF),
             Cause.REQUEST_ACCEPTED,
@@ -227,7 +259,20 @@ EXPECTED: dict[str, list[Message]] = {
         SessionModificationResponse(0xBD, Cause.REQUEST_ACCEPTED),
         SessionDeletionRequest(177),
         SessionDeletionResponse(
-            0xBD, Cause.REQUEST_ACCEPTED, usage_reports=(UsageReport(1, 0, 0x0800, VolumeMeasurement(*[0] * 6)),)
+            0xBD,
+            Cause.REQUEST_ACCEPTED,
+            usage_reports=(
+                UsageReport(
+                    1,
+                    0,
+                    UsageReportTrigger.TERMR,
+                    VolumeMeasurement(*[0] * 6),
+                    duration=1795398218,
+                    end_time=4004387017,
+                    time_of_first_packet=2208988800,
+                    time_of_last_packet=2208988800,
+                ),
+            ),
         ),
     ],
     "smfd277-noftup": [
@@ -240,11 +285,26 @@ EXPECTED: dict[str, list[Message]] = {
         ),
     ],
     "upfd-head-urr-report": [
-        SessionReportRequest(0x1122334455667788, ReportType.DLDR, (1,)),
+        SessionReportRequest(
+            0x1122334455667788,
+            ReportType.DLDR,
+            DownlinkDataReport((1,), (DownlinkDataServiceInformation(qfi=1),)),
+        ),
         SessionReportRequest(
             0x1122334455667788,
             ReportType.USAR,
-            usage_reports=(UsageReport(1, 0, 0x0002, VolumeMeasurement(1047, 520, 527, 8, 4, 4)),),
+            usage_reports=(
+                UsageReport(
+                    1,
+                    0,
+                    UsageReportTrigger.VOLTH,
+                    VolumeMeasurement(1047, 520, 527, 8, 4, 4),
+                    duration=1795399214,
+                    end_time=4004388014,
+                    time_of_first_packet=4004388010,
+                    time_of_last_packet=4004388014,
+                ),
+            ),
         ),
         SessionReportResponse(160, Cause.REQUEST_ACCEPTED),
     ],
@@ -265,6 +325,15 @@ EXPECTED: dict[str, list[Message]] = {
 )
 def test_messages_are_read_as_they_were_meant(capture: str, expected: Message) -> None:
     assert expected in messages(capture)
+
+
+def test_the_benchmark_measures_what_its_smf_sends() -> None:
+    (request,) = (m for m in messages("smfd277-fakecore-upfd-head") if isinstance(m, SessionEstablishmentRequest))
+    ours = establishment(0)
+    (first, *others), (ours_first, *ours_others) = request.create_pdrs, ours.create_pdrs
+    same_ids = replace(ours, cp_f_seid=request.cp_f_seid, user_id=request.user_id, create_pdrs=request.create_pdrs)
+    assert same_ids == request
+    assert (ours_others, replace(ours_first, pdi=first.pdi)) == (others, first)
 
 
 def test_its_smf_chooses_f_teids_itself_without_ftup() -> None:

@@ -10,20 +10,27 @@ from ipaddress import IPv4Address
 import pytest
 
 from core_stub.errors import LocalProtocolError, PfcpTimeoutError, RemoteProtocolError
-from core_stub.pfcp.endpoint import AssociationDown, AssociationUp, Event
-from core_stub.pfcp.ies import Cause, FSeid, NodeId, UpFeatures
+from core_stub.pfcp.events import AssociationDown, AssociationUp, Event
+from core_stub.pfcp.ies import Cause, FSeid, NodeId, NodeReportType, UpFeatures
 from core_stub.pfcp.messages import (
+    AssociationUpdateRequest,
+    AssociationUpdateResponse,
+    NfRequest,
+    NodeReportRequest,
+    NodeReportResponse,
+    PfdManagementRequest,
+    PfdManagementResponse,
     Response,
     SessionDeletionRequest,
     SessionDeletionResponse,
     SessionEstablishmentResponse,
-    SessionRequest,
 )
 from core_stub.pfcp.transactions import Address
 from core_stub.pfcp.udp import PfcpNode
-from tests.support.pfcp import SMF_NODE, UPF_NODE, establishment
+from tests.support.pfcp import establishment
+from tests.support.pfcp_samples import SMF_NODE, UPF_NODE
 
-Handler = Callable[[Address, SessionRequest], Response]
+Handler = Callable[[Address, NfRequest], Response]
 LOOPBACK = "127.0.0.1"
 
 
@@ -49,19 +56,19 @@ def run(body: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(within())
 
 
-def accept(peer: Address, request: SessionRequest) -> Response:
+def accept(peer: Address, request: NfRequest) -> Response:
     return SessionEstablishmentResponse(1, UPF_NODE, Cause.REQUEST_ACCEPTED, up_f_seid=FSeid(7, IPv4Address(LOOPBACK)))
 
 
-def refuse(peer: Address, request: SessionRequest) -> Response:
+def refuse(peer: Address, request: NfRequest) -> Response:
     raise RemoteProtocolError(Cause.RULE_CREATION_MODIFICATION_FAILURE, "no such rule", 1)
 
 
-def break_down(peer: Address, request: SessionRequest) -> Response:
+def break_down(peer: Address, request: NfRequest) -> Response:
     raise ZeroDivisionError
 
 
-def answer_nonsense(peer: Address, request: SessionRequest) -> Response:
+def answer_nonsense(peer: Address, request: NfRequest) -> Response:
     return SessionEstablishmentResponse(1 << 70, NodeId(""), Cause.REQUEST_ACCEPTED)
 
 
@@ -102,6 +109,20 @@ def test_other_session_requests_are_refused_by_their_own_response() -> None:
         async with nodes(refuse, []) as (smf, upf):
             response = await smf.request(upf, SessionDeletionRequest(7))
         assert response == SessionDeletionResponse(0, Cause.RULE_CREATION_MODIFICATION_FAILURE, 1)
+
+    run(body)
+
+
+def test_updates_are_answered_and_pfds_and_node_reports_are_the_handlers() -> None:
+    async def body() -> None:
+        async with nodes(refuse, []) as (smf, upf):
+            updated = await smf.request(upf, AssociationUpdateRequest(SMF_NODE))
+            pfds = await smf.request(upf, PfdManagementRequest())
+            report = await smf.request(upf, NodeReportRequest(SMF_NODE, NodeReportType.UPFR))
+        failure = Cause.RULE_CREATION_MODIFICATION_FAILURE
+        assert updated == AssociationUpdateResponse(UPF_NODE, Cause.REQUEST_ACCEPTED, UpFeatures.FTUP)
+        assert pfds == PfdManagementResponse(failure, 1, UPF_NODE)
+        assert report == NodeReportResponse(UPF_NODE, failure, 1)
 
     run(body)
 
