@@ -27,6 +27,7 @@ from core_stub.pfcp.ies import (
     FSeid,
     FTeid,
     IeType,
+    InterfaceType,
     NodeId,
     SdfFilter,
 )
@@ -136,6 +137,11 @@ def test_an_apply_action_of_one_octet_is_understood_and_two_are_sent() -> None:
 def test_an_unknown_cause_still_says_accepted_or_rejected() -> None:
     assert LEAVES[IeType.CAUSE].decode(b"\x05") is Cause.REQUEST_ACCEPTED
     assert LEAVES[IeType.CAUSE].decode(b"\xf0") is Cause.REQUEST_REJECTED
+
+
+def test_an_interface_of_a_later_release_is_as_good_as_none() -> None:
+    assert LEAVES[IeType.INTERFACE_TYPE].decode(b"\x0b") is InterfaceType.N3_3GPP_ACCESS
+    assert LEAVES[IeType.INTERFACE_TYPE].decode(b"\x3e") is None
 
 
 def test_a_network_instance_may_be_the_plain_name() -> None:

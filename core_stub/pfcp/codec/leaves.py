@@ -52,6 +52,14 @@ def _decode_count(octets: bytes) -> int:
     return int.from_bytes(octets[:8])
 
 
+_INTERFACE_TYPES = {int(known): known for known in InterfaceType}
+
+
+def _interface_type(value: int) -> InterfaceType | None:
+    """None, as if there were none, for the reference points of later releases."""
+    return _INTERFACE_TYPES.get(value)
+
+
 _U32 = number(4)
 
 LEAVES: dict[IeType, Leaf] = {
@@ -91,7 +99,7 @@ LEAVES: dict[IeType, Leaf] = {
     IeType.PDR_ID: number(2),
     IeType.PRECEDENCE: _U32,
     IeType.SOURCE_INTERFACE: low_bits(4, Interface),
-    IeType.INTERFACE_TYPE: low_bits(6, InterfaceType),
+    IeType.INTERFACE_TYPE: low_bits(6, _interface_type),
     IeType.F_TEID: addresses.F_TEID,
     IeType.NETWORK_INSTANCE: addresses.NETWORK_INSTANCE,
     IeType.UE_IP_ADDRESS: addresses.UE_IP_ADDRESS,
