@@ -10,13 +10,13 @@ from typing import Any
 from traffic.process import Endpoint
 
 # asm-generic/socket.h and linux/in.h: Python has no names for these. SO_TIMESTAMPNS is also its control message's type.
-_SO_RCVBUFFORCE = 33
-_SO_TIMESTAMPNS = 35
+SO_RCVBUFFORCE = 33
+SO_TIMESTAMPNS = 35
 _IP_RECVTTL = 12
-_TIMESPEC = struct.Struct("@qq")
+TIMESPEC = struct.Struct("@qq")
 _HOPS = struct.Struct("@i")
-_RECEIVE_BUFFER = 4 * 2**20
-_CONTROL_SPACE = socket.CMSG_SPACE(_TIMESPEC.size) + socket.CMSG_SPACE(_HOPS.size)
+RECEIVE_BUFFER = 4 * 2**20
+_CONTROL_SPACE = socket.CMSG_SPACE(TIMESPEC.size) + socket.CMSG_SPACE(_HOPS.size)
 _MAX_DATAGRAM = 65535
 
 _STAMP_TTL = 255  # RFC 8762 §4.2.1 counts hops from there
@@ -39,7 +39,7 @@ def stamped_udp(local: Endpoint | None, *, ipv6: bool) -> socket.socket:
     """A UDP socket bound to `local` (any free port if None) that sends with TTL 255; OSError if it can't be bound."""
     udp = socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
     try:
-        udp.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        udp.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         _enlarge_buffer(udp)
         if ipv6:
             udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, _STAMP_TTL)
@@ -57,9 +57,9 @@ def stamped_udp(local: Endpoint | None, *, ipv6: bool) -> socket.socket:
 
 def _enlarge_buffer(udp: socket.socket) -> None:
     try:
-        udp.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
+        udp.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
     except PermissionError:  # without CAP_NET_ADMIN the kernel caps it at net.core.rmem_max
-        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
 
 
 def receive(udp: socket.socket) -> Received:
@@ -67,8 +67,8 @@ def receive(udp: socket.socket) -> Received:
     data, ancillary, _, peer = udp.recvmsg(_MAX_DATAGRAM, _CONTROL_SPACE)
     at = ttl = 0
     for level, kind, value in ancillary:
-        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
-            seconds, nanoseconds = _TIMESPEC.unpack(value)
+        if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
+            seconds, nanoseconds = TIMESPEC.unpack(value)
             at = seconds * 10**9 + nanoseconds
         else:
             (ttl,) = _HOPS.unpack(value)
