@@ -20,6 +20,7 @@ from core_stub.upf.session import RuleError, RuleType, Session
 
 IE_FORWARDING_PARAMETERS = 4
 IE_FAR_ID = 108
+IE_SDF_FILTER = 23
 
 
 def resolve(session: Session) -> tuple[Rule, ...]:
@@ -74,6 +75,10 @@ def _match(session: Session, pdr: CreatePdr, descriptions: dict[int, str]) -> Ma
 def _filters(pdr: CreatePdr, descriptions: dict[int, str]) -> tuple[FlowFilter, ...]:
     filters = []
     for sdf in pdr.pdi.sdf_filters:
+        if (sdf.traffic_class, sdf.spi, sdf.flow_label) != (None, None, None):
+            # Without them the filter would match more than was asked for.
+            detail = f"PDR {pdr.pdr_id}: SDF filter by traffic class, SPI or flow label"
+            raise RemoteProtocolError(Cause.SERVICE_NOT_SUPPORTED, detail, IE_SDF_FILTER)
         description = sdf.flow_description or descriptions.get(sdf.bidirectional_id or 0)
         if description is None:
             raise RuleError(RuleType.PDR, pdr.pdr_id, f"SDF Filter ID {sdf.bidirectional_id} without a description")
