@@ -122,15 +122,14 @@ def ie_lines(message: Message) -> Iterator[tuple[str, str]]:
 def compact(value: Any) -> str:
     """A value in one line: `pdr_id 1, precedence 255, pdi {source_interface ACCESS}`."""
     if is_dataclass(value):
-        present = list(_present(value))
         if len(fields(value)) == 1:
-            return compact(present[0][1])
-        return ", ".join(_named(name, inner) for name, inner in present)
+            return compact(getattr(value, fields(value)[0].name))
+        return ", ".join(_named(name, inner) for name, inner in _present(value))
     if isinstance(value, Flag):
         return str(value.name) if value.name else hex(value.value)
     if isinstance(value, IntEnum):
         return value.name
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | frozenset):
         return " ".join(compact(item) for item in value if item is not None)
     return f'"{value}"' if isinstance(value, str) and " " in value else str(value)
 
@@ -150,7 +149,7 @@ def _named(name: str, value: Any) -> str:
 def _present(value: Any) -> Iterator[tuple[str, Any]]:
     for field in fields(value):
         found = getattr(value, field.name)
-        if found is not None and found is not False and found not in ((), ""):
+        if found is not None and found is not False and found not in ((), frozenset(), ""):
             yield field.name, found
 
 
@@ -164,7 +163,7 @@ def as_json(traced: Traced) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if is_dataclass(value):
         return {name: _plain(inner) for name, inner in _present(value)}
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | frozenset):
         return [_plain(item) for item in value]
     if isinstance(value, bool | float) or (isinstance(value, int) and not isinstance(value, Flag | IntEnum)):
         return value

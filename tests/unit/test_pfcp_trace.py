@@ -10,7 +10,8 @@ import pytest
 from core_stub.pfcp import codec
 from core_stub.pfcp.messages import HeartbeatRequest, HeartbeatResponse, Message
 from core_stub.pfcp.trace import Traced, Tracer, as_json, ie_lines
-from tests.support.pfcp import SAMPLES, SMF, UPF, UPLINK_PDR, establishment
+from tests.support.pfcp import SMF, UPF, establishment
+from tests.support.pfcp_samples import SAMPLES, UPLINK_PDR
 
 PING, PONG = HeartbeatRequest(10), HeartbeatResponse(20)
 
@@ -71,6 +72,6 @@ def test_rules_read_as_the_specification_names_them() -> None:
     lines = list(ie_lines(replace(establishment(1), create_pdrs=(UPLINK_PDR,))))
     (rule,) = [value for name, value in lines if name == "create_pdrs"]
     assert rule.startswith("pdr_id 2, precedence 255, pdi {source_interface ACCESS, f_teid {")
-    assert '{flow_description "permit out ip from 10.60.0.1 to assigned", bidirectional_id 7}' in rule
+    assert '{flow_description "permit out ip from 10.60.0.1 to assigned", bidirectional_id 7' in rule
     assert ("node_id", SMF[0]) in lines and ("cp_f_seid", f"seid 0x1, ipv4 {SMF[0]}") in lines
     assert "qfis 1 9" in rule and "outer_header_removal GTPU_UDP_IP" in rule
