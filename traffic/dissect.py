@@ -52,6 +52,14 @@ def dissect(frame: bytes) -> Datagram | None:
         return None
 
 
+def udp_datagram(packet: bytes) -> Datagram | None:
+    """The UDP datagram in an IP packet, whatever is in it; None as for `dissect`."""
+    try:
+        return _udp_in_ip(packet)
+    except (struct.error, IndexError):
+        return None
+
+
 def _udp_in_ip(packet: bytes, tunnel: Tunnel | None = None) -> Datagram | None:
     if packet[0] >> 4 == 6:
         (length,) = struct.unpack_from("!H", packet, 4)

@@ -85,6 +85,18 @@ def stamped_packets(ifname: str, ethertype: int) -> socket.socket:
     return packets
 
 
+def udp_port_packets(port: int) -> socket.socket:
+    """A packet socket on all interfaces, for IPv4 packets without their link's header from or to a UDP port, both ways.
+
+    One that came before the filter was there may be another.
+    """
+    packets = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL))
+    packets.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    _enlarge_buffer(packets)
+    _attach(packets, _only_udp_port(port))
+    return packets
+
+
 def mac(packets: socket.socket) -> bytes:
     """The MAC address of a packet socket's interface."""
     address: bytes = packets.getsockname()[4]
@@ -94,6 +106,26 @@ def mac(packets: socket.socket) -> bytes:
 def _only(ethertype: int) -> bytes:
     """A classic BPF program: load the EtherType; take the frame if it is this one, else nothing of it."""
     instructions = ((0x28, 0, 0, 12), (0x15, 0, 1, ethertype), (0x06, 0, 0, _MAX_DATAGRAM), (0x06, 0, 0, 0))
+    return b"".join(_BPF_INSTRUCTION.pack(*instruction) for instruction in instructions)
+
+
+def _only_udp_port(port: int) -> bytes:
+    """As `_only`, for packets that begin with their IPv4 header: its version, protocol and length; then the ports."""
+    load_byte, load_half_behind_header, header_length, shift, equal, take = 0x30, 0x48, 0xB1, 0x74, 0x15, 0x06
+    instructions = (
+        (load_byte, 0, 0, 0),
+        (shift, 0, 0, 4),
+        (equal, 0, 8, 4),
+        (load_byte, 0, 0, 9),
+        (equal, 0, 6, socket.IPPROTO_UDP),
+        (header_length, 0, 0, 0),
+        (load_half_behind_header, 0, 0, 0),
+        (equal, 2, 0, port),
+        (load_half_behind_header, 0, 0, 2),
+        (equal, 0, 1, port),
+        (take, 0, 0, _MAX_DATAGRAM),
+        (take, 0, 0, 0),
+    )
     return b"".join(_BPF_INSTRUCTION.pack(*instruction) for instruction in instructions)
 
 

@@ -2,6 +2,7 @@
 
 figures.py  the values of a result, its table and JSON     boot.py  start and stop of topologies against stock Mininet
 link.py     an emulated link against a plain veth pair: load.py sends and stamps UDP, tcp.py TCP, pairs.py is their lab
+pfcp.py     life cycles of PFCP sessions against our UPF; pfcp_client.py is who asks for them
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from collections.abc import Callable
 from testbed.bench.boot import bench_boot
 from testbed.bench.figures import Bench, render
 from testbed.bench.link import bench_link
+from testbed.bench.pfcp import bench_pfcp
 
 __all__ = ["BENCHES", "Bench", "render"]
 
-BENCHES: dict[str, Callable[[], Bench]] = {"boot": bench_boot, "link": bench_link}
+BENCHES: dict[str, Callable[[], Bench]] = {"boot": bench_boot, "link": bench_link, "pfcp": bench_pfcp}
 """What `bearerlab bench` can measure."""

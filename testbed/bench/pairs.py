@@ -47,6 +47,10 @@ class Pairs:
         """The sink's address on a link."""
         return _address(self.running.net.plan.node("b").interface(link))
 
+    def local_address(self, link: str) -> str:
+        """The source's address on a link."""
+        return _address(self.running.net.plan.node("a").interface(link))
+
     def numbered(self, count: int) -> tuple[str, ...]:
         """The names of the first so many emulated links."""
         return tuple(link.name for link in self.running.emulated[:count])

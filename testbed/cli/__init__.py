@@ -15,7 +15,7 @@ from types import FrameType
 
 import typer
 
-from testbed.cli import bench, check, clean, doctor, graph, impair, inspect, plan, report, run, up
+from testbed.cli import bench, check, clean, core, doctor, graph, impair, inspect, plan, report, run, up
 from testbed.errors import BearerlabError, HostError, RunInvalidError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app = typer.Typer(
 for verb in (doctor, check, plan, run, up, inspect, graph, report, bench, clean):
     app.command(verb.__name__.rpartition(".")[2])(verb.command)
 app.add_typer(impair.app, name="impair")
+app.add_typer(core.app, name="core")
 
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

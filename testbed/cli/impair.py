@@ -14,15 +14,13 @@ from rich.console import Console
 from rich.table import Table
 
 from testbed.cli.options import Json
+from testbed.cli.running import Lab, running_lab
 from testbed.errors import InputError, Problem, RunInvalidError
-from testbed.lab.ledger import labs
 from testbed.run.control import NAME
 from testbed.run.management import exchange
 from testbed.scenario.load import assigned
 
 app = typer.Typer(help="Show and change what the links of a running lab do.", no_args_is_help=True)
-
-Lab = Annotated[str | None, typer.Option("--lab", help="The lab's id; the only one that runs by default.")]
 
 
 @app.command()
@@ -67,29 +65,13 @@ def reset(
 
 
 def _ask(lab: str | None, method: str, target: str, body: Any = None) -> Any:
-    status, text = exchange(_socket(lab), method, target, body)
+    status, text = exchange(running_lab("impair", lab, serving=NAME).directory / NAME, method, target, body)
     answer = json.loads(text)
     if status == HTTPStatus.BAD_REQUEST:
         raise InputError("impair", [Problem(**problem) for problem in answer["problems"]])
     if status != HTTPStatus.OK:
         raise RunInvalidError(answer["detail"])
     return answer
-
-
-def _socket(wanted: str | None) -> Path:
-    """The control socket of the lab that is wanted, or of the only one."""
-    running = {
-        lab.run_id: lab.directory / NAME for lab in labs() if lab.owner_lives and (lab.directory / NAME).exists()
-    }
-    known = ", ".join(running) or "none runs"
-    if wanted is None and len(running) == 1:
-        return next(iter(running.values()))
-    if wanted is None:
-        got = f"{len(running)} running labs"
-        raise InputError("impair", [Problem("--lab", got, f"one: {known}", "`bearerlab inspect` shows them")])
-    if wanted not in running:
-        raise InputError("impair", [Problem("--lab", f'"{wanted}"', f"a running lab: {known}")])
-    return running[wanted]
 
 
 def _print(links: Iterable[dict[str, Any]], *, as_json: bool) -> None:

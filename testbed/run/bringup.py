@@ -19,7 +19,7 @@ from testbed.plan.model import Plan, PlannedNode
 from testbed.record import RunRecord
 from testbed.run import session
 from testbed.run.achieved import links_json
-from testbed.run.control import control
+from testbed.run.control import control, nodes_json
 from testbed.run.inbox import READY_WITHIN_S, Inbox
 from testbed.run.links import Links
 from testbed.run.observe import captured
@@ -74,7 +74,8 @@ def testbed(plan: Plan, record: RunRecord, progress: Progress) -> Iterator[Testb
             session.establish(started)
         for ue, address in started.ue_addresses.items():
             progress.say(f"{ue} has {address}")
-        stack.enter_context(control(running.ledger.directory, started.links, PRESETS))
+        nodes = nodes_json(plan, running.namespaces)
+        stack.enter_context(control(running.ledger.directory, nodes, started.links, PRESETS))
         yield started
         if engine:
             record.write_json("links.json", links_json(plan, engine.name, links.counters()))

@@ -1,5 +1,6 @@
-"""`lab.sock` in a lab's directory: what `bearerlab impair` talks to while the lab runs. JSON over HTTP.
+"""`lab.sock` in a lab's directory: what `bearerlab impair` and `core` talk to while the lab runs. JSON over HTTP.
 
+    GET  /nodes                  every node: its role, namespace and addresses
     GET  /links                  every link that can be changed
     POST /links/{name}           {"change": as in a scenario's `impair`, "beside": folder of its files} → the link
     POST /links/{name}/reset     → the link
@@ -13,7 +14,7 @@ from __future__ import annotations
 import json
 import socketserver
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from http import HTTPStatus
@@ -24,6 +25,7 @@ from urllib.parse import unquote
 
 from testbed.errors import BearerlabError, InputError, Problem
 from testbed.plan.describe import describe
+from testbed.plan.model import Plan
 from testbed.plan.profiles import Known, Presets, changed
 from testbed.plan.queues import queue_problems
 from testbed.run.links import Links
@@ -39,8 +41,8 @@ Handler = Callable[[str, str, bytes], tuple[int, Any]]
 class Control:
     """The requests; `handle` is all of it without sockets."""
 
-    def __init__(self, links: Links, presets: Presets) -> None:
-        self._links, self._presets = links, presets
+    def __init__(self, nodes: Sequence[dict[str, Any]], links: Links, presets: Presets) -> None:
+        self._nodes, self._links, self._presets = nodes, links, presets
 
     def handle(self, method: str, target: str, body: bytes) -> tuple[int, Any]:
         """Status and answer of a request."""
@@ -53,6 +55,8 @@ class Control:
 
     def _answer(self, method: str, target: str, body: bytes) -> Any:
         match method, [unquote(part) for part in target.strip("/").split("/")]:
+            case "GET", ["nodes"]:
+                return {"nodes": self._nodes}
             case "GET", ["links"]:
                 return {"links": [self._shown(name) for name in self._links.names]}
             case "POST", ["links", name]:
@@ -61,7 +65,7 @@ class Control:
             case "POST", ["links", name, "reset"]:
                 self._links.reset(name, by=_BY)
                 return self._shown(name)
-        raise InputError(NAME, [Problem(f"{method} {target}", "an unknown request", "GET /links or POST /links/NAME")])
+        raise InputError(NAME, [Problem(f"{method} {target}", "an unknown request", "one that control.py lists")])
 
     def _change(self, name: str, body: bytes) -> None:
         planned = self._links.planned(name)
@@ -96,10 +100,23 @@ def _parsed(body: bytes) -> dict[str, Any]:
     return asked
 
 
+def nodes_json(plan: Plan, namespaces: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What `GET /nodes` answers."""
+    return [
+        {
+            "name": node.name,
+            "role": node.role,
+            "namespace": namespaces[node.name],
+            "addresses": [address.partition("/")[0] for port in node.interfaces for address in port.addresses],
+        }
+        for node in plan.nodes
+    ]
+
+
 @contextmanager
-def control(directory: Path, links: Links, presets: Presets) -> Iterator[None]:
+def control(directory: Path, nodes: Sequence[dict[str, Any]], links: Links, presets: Presets) -> Iterator[None]:
     """Serve in threads for the time of the body."""
-    handle = Control(links, presets).handle
+    handle = Control(nodes, links, presets).handle
 
     class Requests(_Requests):
         answer = staticmethod(handle)

@@ -12,7 +12,7 @@ import pytest
 
 from testbed.links.profile import LinkProfile
 from testbed.record import RunRecord
-from testbed.run.control import NAME, Control, control
+from testbed.run.control import NAME, Control, control, nodes_json
 from testbed.run.links import Links
 from testbed.run.management import exchange
 from tests.support.lab_plans import five_nodes
@@ -20,6 +20,7 @@ from tests.support.memory_engine import Engine
 from topologies.tiers import PRESETS
 
 SLOW = LinkProfile(delay_ms=1)
+NODES = nodes_json(five_nodes(SLOW), {node.name: f"bl-lab-{node.name}" for node in five_nodes(SLOW).nodes})
 
 
 @pytest.fixture
@@ -35,7 +36,15 @@ def links(tmp_path: Path, engine: Engine) -> Iterator[Links]:
 
 @pytest.fixture
 def requests(links: Links) -> Control:
-    return Control(links, PRESETS)
+    return Control(NODES, links, PRESETS)
+
+
+def test_nodes_come_with_what_it_takes_to_reach_them(requests: Control) -> None:
+    status, answer = requests.handle("GET", "/nodes", b"")
+    assert status == 200
+    r1 = next(node for node in answer["nodes"] if node["name"] == "r1")
+    assert (r1["role"], r1["namespace"]) == ("router", "bl-lab-r1")
+    assert r1["addresses"] == [str(address) for address in r1["addresses"] if "/" not in address] != []
 
 
 def change(**parameters: Any) -> bytes:
@@ -99,7 +108,7 @@ def test_an_engine_that_fails_is_not_the_callers_fault(requests: Control, engine
 
 
 def test_a_body_that_comes_late_is_awaited(links: Links, tmp_path: Path) -> None:
-    with control(tmp_path, links, PRESETS), socket.socket(socket.AF_UNIX) as client:
+    with control(tmp_path, NODES, links, PRESETS), socket.socket(socket.AF_UNIX) as client:
         client.settimeout(0.2)
         client.connect(str(tmp_path / NAME))
         client.sendall(b"GET /links HTTP/1.0\r\nContent-Length: 4\r\n\r\n")
@@ -111,7 +120,7 @@ def test_a_body_that_comes_late_is_awaited(links: Links, tmp_path: Path) -> None
 
 
 def test_over_a_socket_that_outlives_nonsense(links: Links, tmp_path: Path) -> None:
-    with control(tmp_path, links, PRESETS):
+    with control(tmp_path, NODES, links, PRESETS):
         for nonsense in (b"garbage\r\n\r\n", b"POST /links/r1-r2 HTTP/1.1\r\nContent-Length: 99\r\n\r\nhalf"):
             with socket.socket(socket.AF_UNIX) as client:
                 client.connect(str(tmp_path / NAME))

@@ -1,0 +1,26 @@
+"""Which running lab a verb means: the one that `--lab` names, or the only one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from testbed.errors import InputError, Problem
+from testbed.lab.ledger import LabRecord, labs
+
+Lab = Annotated[str | None, typer.Option("--lab", help="The lab's id; the only one that runs by default.")]
+
+
+def running_lab(verb: str, wanted: str | None, *, serving: str) -> LabRecord:
+    """The lab that is wanted; InputError if there is none. `serving` is the socket's name that it must have by now."""
+    running = {lab.run_id: lab for lab in labs() if lab.owner_lives and (lab.directory / serving).exists()}
+    known = ", ".join(running) or "none runs"
+    if wanted is None and len(running) == 1:
+        return next(iter(running.values()))
+    if wanted is None:
+        got = f"{len(running)} running labs"
+        raise InputError(verb, [Problem("--lab", got, f"one: {known}", "`bearerlab inspect` shows them")])
+    if wanted not in running:
+        raise InputError(verb, [Problem("--lab", f'"{wanted}"', f"a running lab: {known}")])
+    return running[wanted]
