@@ -8,14 +8,14 @@ WIRE := testbed/links/wire
 demo: setup  ## run the local-breakout experiment on this machine
 	$(SUDO) $(VENV)/bearerlab run scenarios/local-breakout.yml
 
-test: setup lint  ## everything that can be tested here
-	$(SUDO) $(VENV)/pytest
+test: unit lint  ## everything that can be tested here
+	$(SUDO) $(VENV)/pytest --ignore tests/unit
 
 test-vm: setup  ## what needs modules that this kernel lacks (netem, openvswitch, vrf): in a QEMU guest
 	$(SUDO) setup/test-vm.sh
 
 unit: setup  ## pure logic only: no root, no network
-	$(VENV)/pytest tests/unit
+	$(VENV)/pytest -q -n auto tests/unit
 
 lint: setup
 	$(VENV)/ruff check .
