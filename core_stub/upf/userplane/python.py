@@ -8,8 +8,8 @@ from ipaddress import IPv4Address, IPv4Network
 
 from core_stub.datapath import LARGEST, GtpuSocket, PacketLoop
 from core_stub.gtpu import Encapsulator, GPdu, Tunnel, end_marker
+from core_stub.upf.flow import Flow, flow_of
 from core_stub.upf.rules import Action, Counter, Decapsulate, Drop, Encapsulate, Match, Rule, Rules
-from core_stub.upf.sdf import Flow, flow_of
 from core_stub.upf.userplane.n6 import N6Device, forward_ipv4
 
 Act = Callable[[bytes, int | None], None]
