@@ -14,19 +14,22 @@ from core_stub.pfcp.messages import Response, SessionReportRequest, SessionRepor
 from core_stub.pfcp.transactions import Address
 from core_stub.pfcp.udp import PfcpNode
 from core_stub.smf.config import Pfcp
+from core_stub.smf.core import Emit
 from core_stub.smf.run import NotAssociatedError
-from core_stub.smf.service import Emit
 
 log = logging.getLogger(__name__)
 
 
 class PfcpN4:
-    """UPFs by name. `on_report` gets the session reports, `on_lost` the UPF whose association has ended, and why.
+    """UPFs by name. Set what hears of them before `connected` is entered.
 
-    Set both before `connected` is entered.
+    `on_report` gets the session reports, `on_up` a UPF that is associated, `on_restarted` one that has forgotten all
+    sessions and will be associated again, `on_lost` one whose association has ended, and why.
     """
 
-    on_report: Callable[[SessionReportRequest], SessionReportResponse]
+    on_report: Callable[[str, SessionReportRequest], SessionReportResponse]
+    on_up: Callable[[str], None]
+    on_restarted: Callable[[str], None]
     on_lost: Callable[[str, str], None]
 
     def __init__(self, config: Pfcp, emit: Emit) -> None:
@@ -43,6 +46,7 @@ class PfcpN4:
             node_id=NodeId(server.address),
             handle=self._handle,
             on_event=self._on_event,
+            heartbeat_interval=config.heartbeat / 1000,
             allowed_peers=frozenset(host for host, _ in self._names),
         )
 
@@ -66,6 +70,10 @@ class PfcpN4:
             raise NotAssociatedError(upf)
         return await self._node.request(self._addresses[upf], message)
 
+    def is_associated(self, upf: str) -> bool:
+        """See `core_stub.smf.run.N4`."""
+        return self._up[upf].is_set()
+
     async def _keep(self, name: str) -> None:
         while True:
             try:
@@ -78,23 +86,22 @@ class PfcpN4:
     def _handle(self, peer: Address, request: SessionRequest) -> Response:
         if not isinstance(request, SessionReportRequest):
             raise RemoteProtocolError(Cause.SERVICE_NOT_SUPPORTED, f"{self._names[peer]} sent {type(request).__name__}")
-        return self.on_report(request)
+        return self.on_report(self._names[peer], request)
 
     def _on_event(self, event: Event) -> None:
         match event:
             case AssociationUp(peer):
                 self._change(peer, self._down, self._up, "up", "")
+                self.on_up(self._names[peer])
             case AssociationDown(peer, reason):
-                self._lose(peer, reason)
+                self._change(peer, self._up, self._down, "down", reason)
+                self.on_lost(self._names[peer], reason)
             case PeerRestarted(peer):
-                self._lose(peer, "the peer has restarted")
+                self._change(peer, self._up, self._down, "down", "the peer has restarted")
+                self.on_restarted(self._names[peer])
         if not self._all_reported and all(up.is_set() for up in self._up.values()):
             self._all_reported = True
             self._emit("all_associated")
-
-    def _lose(self, peer: Address, reason: str) -> None:
-        self._change(peer, self._up, self._down, "down", reason)
-        self.on_lost(self._names[peer], reason)
 
     def _change(
         self, peer: Address, leave: dict[str, asyncio.Event], enter: dict[str, asyncio.Event], state: str, reason: str

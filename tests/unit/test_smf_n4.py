@@ -50,11 +50,13 @@ def smf(peer: Address, events: list[dict[str, Any]]) -> PfcpN4:
 
 def test_an_association_is_made_and_made_again() -> None:
     events: list[dict[str, Any]] = []
+    up: list[str] = []
     lost: list[tuple[str, str]] = []
 
     async def scenario() -> None:
         async with upf() as peer:
             n4 = smf(peer.local_address, events)
+            n4.on_up = up.append
             n4.on_lost = lambda name, reason: lost.append((name, reason))
             deletion = SessionDeletionRequest(1)
             with pytest.raises(NotAssociatedError, match="upf is not associated"):
@@ -75,6 +77,7 @@ def test_an_association_is_made_and_made_again() -> None:
         ("association", "upf", "up"),
     ]
     assert lost == [("upf", events[2]["reason"])]
+    assert up == ["upf", "upf"]
 
 
 def test_a_session_report_reaches_the_smf() -> None:
@@ -83,7 +86,8 @@ def test_a_session_report_reaches_the_smf() -> None:
     async def scenario() -> None:
         async with upf() as peer:
             n4 = smf(peer.local_address, events)
-            n4.on_report = lambda report: SessionReportResponse(report.seid + 1, Cause.REQUEST_ACCEPTED)
+            n4.on_up = lambda name: None
+            n4.on_report = lambda name, report: SessionReportResponse(report.seid + 1, Cause.REQUEST_ACCEPTED)
             async with n4.connected():
                 await eventually_async(lambda: n4.associations["upf"][1])
                 there = (str(SMF), peer.local_address[1])
