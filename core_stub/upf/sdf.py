@@ -1,92 +1,56 @@
 """SDF filters: flow descriptions (IPFilterRule, RFC 6733 §4.3.1 as narrowed by TS 29.212 §5.4.2) to fast matchers.
 
+    permit out PROTOCOL from [!]ADDRESS [PORTS] to [!]ADDRESS [PORTS]
+
 A description is written as the downlink sees a packet: `permit out ip from <far end> to assigned`. For a PDR whose
-packets come from the access side, source and destination change places (TS 29.244 §5.2.1A.2A).
+packets come from the access side, source and destination change places (TS 29.244 §5.2.1A.2A). Options are refused
+and not passed over: a filter without them would take more than was meant.
 """
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import NamedTuple
+
+from core_stub.upf.flow import Flow
 
 PortRange = tuple[int, int]
 
-_PROTOCOLS_WITH_PORTS = frozenset({6, 17, 33, 132, 136})
-_IPV6_EXTENSIONS = frozenset({0, 43, 60})
-_IPV6_FRAGMENT = 44
-_ports = struct.Struct("!HH")
-_ipv4_addresses = struct.Struct("!12xII")
+_FORM = '"permit out PROTOCOL from ADDRESS [PORTS] to ADDRESS [PORTS]"'
+_REMEMBERED = 1024
+"""Descriptions whose filters are kept: those of a network are few, and sessions with the same ones share them."""
 
 
 class FlowDescriptionError(ValueError):
     """A flow description that cannot be parsed: says where in it and what is wanted."""
 
 
-class Flow(NamedTuple):
-    """The fields of a packet that a filter looks at. Ports are -1 where there are none, as in later fragments."""
-
-    version: int
-    protocol: int
-    source: int
-    destination: int
-    source_port: int
-    destination_port: int
-
-
-def flow_of(packet: bytes) -> Flow | None:
-    """The flow of an IP packet, or None if it is no complete IPv4 or IPv6 header."""
-    version = packet[0] >> 4 if packet else 0
-    if version == 4 and len(packet) >= 20:
-        return _ipv4_flow(packet)
-    if version == 6 and len(packet) >= 40:
-        return _ipv6_flow(packet)
-    return None
-
-
-def _ipv4_flow(packet: bytes) -> Flow:
-    protocol = packet[9]
-    ports = (-1, -1)
-    offset = (packet[0] & 0xF) * 4
-    first_fragment = not (packet[6] & 0x1F or packet[7])
-    if protocol in _PROTOCOLS_WITH_PORTS and first_fragment and len(packet) >= offset + 4:
-        ports = _ports.unpack_from(packet, offset)
-    source, destination = _ipv4_addresses.unpack_from(packet)
-    return Flow(4, protocol, source, destination, *ports)
-
-
-def _ipv6_flow(packet: bytes) -> Flow:
-    """RFC 8200 §4: the protocol stands behind the extension headers."""
-    protocol, offset, first_fragment = packet[6], 40, True
-    while (protocol in _IPV6_EXTENSIONS or protocol == _IPV6_FRAGMENT) and len(packet) >= offset + 8:
-        if protocol == _IPV6_FRAGMENT:
-            first_fragment = first_fragment and int.from_bytes(packet[offset + 2 : offset + 4]) < 8
-            size = 8
-        else:
-            size = 8 + packet[offset + 1] * 8
-        protocol, offset = packet[offset], offset + size
-    ports = (-1, -1)
-    if protocol in _PROTOCOLS_WITH_PORTS and first_fragment and len(packet) >= offset + 4:
-        ports = _ports.unpack_from(packet, offset)
-    return Flow(6, protocol, int.from_bytes(packet[8:24]), int.from_bytes(packet[24:40]), *ports)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One side of a filter; `network` None is `any` or `assigned`, no `ports` are all of them."""
+    """One side of a filter; `network` None is `any` or `assigned`, no `ports` are all of them.
+
+    `negated`: every address of the same IP version that is *not* in `network`.
+    """
 
     network: IPv4Network | IPv6Network | None = None
     ports: tuple[PortRange, ...] = ()
+    negated: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FlowFilter:
-    """A parsed flow description; `protocol` None is `ip`, any protocol."""
+    """A parsed SDF filter (TS 29.244 §8.2.5); what is None is not looked at. `protocol` None is `ip`.
 
-    protocol: int | None
-    source: Endpoint
-    destination: Endpoint
+    `traffic_class` is a value and the mask of the bits that count, for the type of service of IPv4 too.
+    """
+
+    protocol: int | None = None
+    source: Endpoint = Endpoint()
+    destination: Endpoint = Endpoint()
+    traffic_class: tuple[int, int] | None = None
+    spi: int | None = None
+    flow_label: int | None = None
 
     def swapped(self) -> FlowFilter:
         """The same flow seen in the other direction."""
@@ -100,48 +64,64 @@ class FlowFilter:
 class FlowMatcher:
     """Integers and masks worked out once; calling it costs well under a microsecond."""
 
-    __slots__ = ("_destination", "_destination_mask", "_ports", "_protocol", "_source", "_source_mask", "_version")
+    __slots__ = ("_destination", "_further", "_ports", "_protocol", "_source", "_version")
 
     def __init__(self, flow_filter: FlowFilter) -> None:
+        source, destination = flow_filter.source, flow_filter.destination
+        network = source.network or destination.network
         self._protocol = flow_filter.protocol
-        self._version, self._source, self._source_mask = _masked(flow_filter.source)
-        version, self._destination, self._destination_mask = _masked(flow_filter.destination)
-        self._version = self._version or version
-        self._ports = (flow_filter.source.ports, flow_filter.destination.ports)
+        self._version = network.version if network else 0
+        self._source, self._destination = _masked(source), _masked(destination)
+        self._ports = (source.ports, destination.ports)
+        further = (flow_filter.traffic_class, flow_filter.spi, flow_filter.flow_label)
+        self._further = further if further != (None, None, None) else None
 
     def __call__(self, flow: Flow) -> bool:
         """True if `flow` is one that the filter describes."""
+        network, mask, negated = self._source
+        other_network, other_mask, other_negated = self._destination
         if (
             (self._version and flow.version != self._version)
             or (self._protocol is not None and flow.protocol != self._protocol)
-            or flow.source & self._source_mask != self._source
-            or flow.destination & self._destination_mask != self._destination
+            or (flow.source & mask == network) is negated
+            or (flow.destination & other_mask == other_network) is other_negated
         ):
             return False
         source_ports, destination_ports = self._ports
-        return (not source_ports or _in(flow.source_port, source_ports)) and (
-            not destination_ports or _in(flow.destination_port, destination_ports)
+        return (
+            (not source_ports or _in(flow.source_port, source_ports))
+            and (not destination_ports or _in(flow.destination_port, destination_ports))
+            and (self._further is None or _agrees(flow, *self._further))
         )
 
 
-def _masked(endpoint: Endpoint) -> tuple[int, int, int]:
+def _masked(endpoint: Endpoint) -> tuple[int, int, bool]:
     network = endpoint.network
     if network is None:
-        return 0, 0, 0
-    return network.version, int(network.network_address), int(network.netmask)
+        return 0, 0, False
+    return int(network.network_address), int(network.netmask), endpoint.negated
 
 
 def _in(port: int, ranges: tuple[PortRange, ...]) -> bool:
     return any(low <= port <= high for low, high in ranges)
 
 
+def _agrees(flow: Flow, traffic_class: tuple[int, int] | None, spi: int | None, flow_label: int | None) -> bool:
+    return (
+        (traffic_class is None or not (flow.traffic_class ^ traffic_class[0]) & traffic_class[1])
+        and (spi is None or flow.spi == spi)
+        and (flow_label is None or (flow.version == 6 and flow.flow_label == flow_label))
+    )
+
+
+@lru_cache(_REMEMBERED)
 def parse_flow_description(text: str) -> FlowFilter:
     """The filter that `text` describes, as the downlink sees it; FlowDescriptionError if it does not parse."""
     words = text.split()
     if words[:2] != ["permit", "out"]:
         raise FlowDescriptionError(f'"{text}": want it to begin with "permit out" (TS 29.212 §5.4.2)')
     if len(words) < 7 or words[3] != "from" or "to" not in words[5:]:
-        raise FlowDescriptionError(f'"{text}": want "permit out PROTOCOL from ADDRESS [PORTS] to ADDRESS [PORTS]"')
+        raise FlowDescriptionError(f'"{text}": want {_FORM}')
     to = words.index("to", 5)
     source = _endpoint(text, words[4:to])
     destination = _endpoint(text, words[to + 1 :])
@@ -160,15 +140,20 @@ def _protocol(text: str, word: str) -> int | None:
 
 def _endpoint(text: str, words: list[str]) -> Endpoint:
     if len(words) not in (1, 2):
-        raise FlowDescriptionError(f'"{text}": want an address and at most one list of ports, got "{" ".join(words)}"')
+        raise FlowDescriptionError(
+            f'"{text}": want an address and at most one list of ports, and no options, got "{" ".join(words)}"'
+        )
     ports = _port_ranges(text, words[1]) if len(words) == 2 else ()
+    address = words[0].removeprefix("!")
+    negated = address != words[0]
     if words[0] in ("any", "assigned"):
         return Endpoint(None, ports)
     try:
-        return Endpoint(ip_network(words[0], strict=False), ports)
+        return Endpoint(ip_network(address, strict=False), ports, negated)
     except ValueError:
         raise FlowDescriptionError(
-            f'"{text}": address "{words[0]}"; want "any", "assigned" or an IPv4 or IPv6 address or prefix'
+            f'"{text}": address "{words[0]}"; want "any", "assigned" or an IPv4 or IPv6 address or prefix, '
+            f'which may have "!" before it'
         ) from None
 
 
