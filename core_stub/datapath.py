@@ -157,12 +157,14 @@ class GtpuSocket:
         loop: PacketLoop,
         on_g_pdu: Callable[[GPdu], bool],
         on_error_indication: Callable[[ErrorIndication], None] = lambda _: None,
+        on_end_marker: Callable[[EndMarker], None] = lambda _: None,
     ) -> None:
         self._address = address
         self._faults = loop.faults
         self._loop = loop
         self._on_g_pdu = on_g_pdu
         self._on_error_indication = on_error_indication
+        self._on_end_marker = on_end_marker
         self._socket = _bound(address)
         loop.add(self._socket.fileno(), self._take, name=f"GTP-U at {address}")
 
@@ -204,6 +206,7 @@ class GtpuSocket:
                 self._on_error_indication(message)
             case EndMarker():
                 self._faults["end marker"] += 1
+                self._on_end_marker(message)
 
 
 def _bound(address: IPv4Address) -> socket.socket:
