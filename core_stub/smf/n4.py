@@ -8,9 +8,17 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from core_stub.errors import PfcpTimeoutError, RemoteProtocolError
-from core_stub.pfcp.events import AssociationDown, AssociationUp, Event, PeerRestarted
-from core_stub.pfcp.ies import Cause, NodeId
-from core_stub.pfcp.messages import NfRequest, Response, SessionReportRequest, SessionReportResponse, SessionRequest
+from core_stub.pfcp.events import AssociationDown, AssociationUp, AssociationUpdated, Event, PeerRestarted
+from core_stub.pfcp.ies import Cause, CpFeatures, NodeId
+from core_stub.pfcp.messages import (
+    NfRequest,
+    NodeReportRequest,
+    NodeReportResponse,
+    Response,
+    SessionReportRequest,
+    SessionReportResponse,
+    SessionRequest,
+)
 from core_stub.pfcp.transactions import Address
 from core_stub.pfcp.udp import PfcpNode
 from core_stub.smf.config import Pfcp
@@ -40,10 +48,13 @@ class PfcpN4:
         self._down = {name: asyncio.Event() for name in self._addresses}
         self._emit = emit
         self._all_reported = False
+        self._node_id = NodeId(server.address)
+        self._leaving: set[str] = set()
         self._node = PfcpNode(
             address=str(server.address),
             port=server.port,
-            node_id=NodeId(server.address),
+            node_id=self._node_id,
+            cp_features=CpFeatures.LOAD,
             handle=self._handle,
             on_event=self._on_event,
             heartbeat_interval=config.heartbeat / 1000,
@@ -71,8 +82,8 @@ class PfcpN4:
         return await self._node.request(self._addresses[upf], message)
 
     def is_associated(self, upf: str) -> bool:
-        """See `core_stub.smf.run.N4`."""
-        return self._up[upf].is_set()
+        """See `core_stub.smf.run.N4`; a UPF that has announced its end gets nothing new (TS 29.244 §6.2.7)."""
+        return self._up[upf].is_set() and upf not in self._leaving
 
     async def _keep(self, name: str) -> None:
         while True:
@@ -84,13 +95,28 @@ class PfcpN4:
             await self._down[name].wait()
 
     def _handle(self, peer: Address, request: NfRequest) -> Response:
-        if not isinstance(request, SessionReportRequest):
-            raise RemoteProtocolError(Cause.SERVICE_NOT_SUPPORTED, f"{self._names[peer]} sent {type(request).__name__}")
-        return self.on_report(self._names[peer], request)
+        name = self._names[peer]
+        match request:
+            case SessionReportRequest():
+                return self.on_report(name, request)
+            case NodeReportRequest():
+                self._report_paths(name, request)
+                return NodeReportResponse(self._node_id, Cause.REQUEST_ACCEPTED)
+            case _:
+                raise RemoteProtocolError(Cause.SERVICE_NOT_SUPPORTED, f"{name} sent {type(request).__name__}")
+
+    def _report_paths(self, name: str, request: NodeReportRequest) -> None:
+        """GTP-U paths that a UPF has lost, or has back (TS 23.527 §5.4); sessions stay, as packets may find a way."""
+        for state, paths in (("down", request.path_failures), ("up", request.path_recoveries)):
+            for path in paths:
+                self._emit("gtpu_path", upf=name, remote=str(path.ipv4 or path.ipv6), state=state)
 
     def _on_event(self, event: Event) -> None:
         match event:
+            case AssociationUpdated(peer, release=release) if release:
+                self._leaving.add(self._names[peer])
             case AssociationUp(peer):
+                self._leaving.discard(self._names[peer])
                 self._change(peer, self._down, self._up, "up", "")
                 self.on_up(self._names[peer])
             case AssociationDown(peer, reason):
