@@ -128,7 +128,11 @@ class Gnb:
             if self._of(handed.ue):
                 raise AttachedError(f"{handed.ue} has a PDU session")
             session = self._with_user_plane(handed)
-            context = await self._smf.activate(session.sm_context_ref, _downlink(session), self._callback)
+            try:
+                context = await self._smf.activate(session.sm_context_ref, _downlink(session), self._callback)
+            except SmfError:
+                self._drop(session)
+                raise
             session = self._updated(session, context.n3, context.flows)
             self._report("handed_over", ue=session.ue, ref=session.sm_context_ref, downlink=n3_json(session.downlink))
             return session

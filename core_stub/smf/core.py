@@ -28,6 +28,10 @@ from core_stub.smf.table import Entry, SessionTable
 log = logging.getLogger(__name__)
 
 
+UsageMessage = SessionModificationResponse | SessionDeletionResponse | SessionReportRequest
+_LoadMessage = SessionEstablishmentResponse | UsageMessage
+
+
 class Emit(Protocol):
     """Where events go: one JSON line each."""
 
@@ -157,15 +161,12 @@ class Core:
 
     def overhear(self, upf: str, message: Response | SessionReportRequest) -> None:
         """What UPFs tell beside the point: their load, and usage."""
-        if isinstance(message, SessionEstablishmentResponse | UsageMessage) and message.load is not None:
+        if isinstance(message, _LoadMessage) and message.load is not None:
             self.loads.learn(upf, message.load.sequence, message.load.metric)
         if isinstance(message, UsageMessage) and message.usage_reports:
             entry = self.table.by_seid(message.seid)
             if entry is not None:
                 self.on_usage(entry, message)
-
-
-UsageMessage = SessionModificationResponse | SessionDeletionResponse | SessionReportRequest
 
 
 class _Overheard:

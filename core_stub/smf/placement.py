@@ -89,7 +89,7 @@ class Placement:
                 return pool, psa
         if exhausted is not None:
             raise RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR, "INSUFFICIENT_RESOURCES", str(exhausted))
-        detail = f"{', '.join(missing) or 'no UPF'} is not associated"
+        detail = f"{' and '.join(missing) or 'no UPF'} {'is' if len(missing) < 2 else 'are'} not associated"
         raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "UPF_NOT_RESPONDING", detail)
 
     def _pools(self, request: SessionRequest) -> list[Pool]:

@@ -34,8 +34,9 @@ async def activate(ports: Ports, session: PduSession, gnb: FTeid, gnb_url: str |
         # AN Tunnel Info to the UPF, which starts to send downlink, after an end marker to the old gNB.
         message = rules.send_downlink(session.n3_upf, gnb, N3, end_marker=is_switch)
         await run.step("send_downlink_to_gnb", modify(ports.n4, session.n3_upf, message))
-    request = replace(session.context.request, gnb=gnb_url or session.context.request.gnb)
-    context = replace(session.context, request=request) if gnb_url else session.context
+    context = session.context
+    if gnb_url is not None:
+        context = replace(context, request=replace(context.request, gnb=gnb_url))
     return replace(session, context=context, gnb_f_teid=gnb, state=TRANSITIONS[session.state, Operation.ACTIVATE])
 
 

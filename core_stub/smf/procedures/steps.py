@@ -79,6 +79,8 @@ async def open_uplink(run: Run, name: str, n4: N4, session: PduSession, uplink: 
 
 async def delete_leftovers(run: Run, n4: N4, session: PduSession) -> PduSession:
     """Try again to delete what earlier procedures left over, before it is in the way."""
+    if not session.leftovers:
+        return session
     for leftover in session.leftovers:
         await run.step("delete_leftover", delete(n4, leftover))
     session = replace(session, leftovers=())
