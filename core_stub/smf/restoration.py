@@ -4,7 +4,7 @@ A UPF that has restarted is associated again at once and gets its sessions back 
 notices. One that is silent gets some time to come back; then what it did is done elsewhere:
 
     PSA        another eligible UPF, with the same UE address; where its pool does not allow that, the UE is told to
-               make its session anew (as in SSC mode 2)
+               make its session anew (as in SSC mode 2); where there is no other, the same one with new F-TEIDs
     UL CL      none: gNB and PSA reach each other directly
     local PSA  none: its flows go to the PSA
 
@@ -88,7 +88,7 @@ class Restoration:
         await asyncio.gather(*(self._one(entry, upf, action, reason) for entry in entries))
 
     async def _one(self, entry: Entry, upf: str, action: Action, reason: str) -> None:
-        async with self._slots, entry.lock:
+        async with entry.lock, self._slots:
             if self._core.table.get(entry.session.context.ref) is not entry or upf not in entry.gone:
                 return
             n4 = next((n4 for n4 in entry.session.n4_sessions if n4.upf == upf), None)
@@ -121,7 +121,7 @@ class Restoration:
         ulcl = session.ulcl
         try:
             if n4.upf == session.psa.upf:
-                await self._replace_psa(entry, n4, reason)
+                await self._replace_psa(entry, n4)
             elif ulcl is not None and n4.upf == ulcl.n4.upf:
                 self._move(entry, n4, await recovery.bypass_ulcl(core.ports, session, ulcl))
             elif ulcl is not None:
@@ -133,13 +133,16 @@ class Restoration:
             if core.is_associated(n4.upf):
                 core.lose(entry, n4.upf, reason)
 
-    async def _replace_psa(self, entry: Entry, n4: N4Session, reason: str) -> None:
+    async def _replace_psa(self, entry: Entry, n4: N4Session) -> None:
         core = self._core
         context = entry.session.context
         request = context.request
         candidates = selection.anchors(core.config, entry.pool.config, request.dnn)
         others = [upf for upf in candidates if upf.label != n4.upf]
         target = selection.choose(others, core.is_associated, core.loads, request.dnai)
+        if target is None and not self._other_pool_has_psa(entry, n4):
+            # A UPF that cannot have the session back as it was may take it with other F-TEIDs.
+            target = selection.choose(candidates, core.is_associated, core.loads)
         if target is not None:
             before, psa = entry.session, core.end_at(entry, target.label)
             session = _with_quota_left(entry)
@@ -149,8 +152,6 @@ class Restoration:
             self._move(entry, n4, _with_rules_of(before, replaced))
         elif self._other_pool_has_psa(entry, n4):
             await self._start_anew(entry)
-        elif core.is_associated(n4.upf):
-            core.lose(entry, n4.upf, reason)
 
     def _other_pool_has_psa(self, entry: Entry, n4: N4Session) -> bool:
         core, request = self._core, entry.session.context.request

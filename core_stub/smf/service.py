@@ -224,9 +224,11 @@ class Smf:
 
     def _insertion(self, entry: Entry, upf: str, flow_descriptions: tuple[str, ...], branches: Branches) -> Insertion:
         """A UL CL with our ends of N4; RefusedError if its UPFs are not, or are in the session already."""
-        taken = {entry.session.psa.upf: "the PSA"}
-        if entry.session.ulcl is not None:
-            taken[entry.session.ulcl.n4.upf] = "the UL CL"
+        taken, old = {entry.session.psa.upf: "the PSA"}, entry.session.ulcl
+        if old is not None:
+            taken[old.n4.upf] = "the UL CL"
+            if upf in (local.n4.upf for local in old.local_psas):
+                taken[upf] = "a local PSA"
         for label in (upf, *(label for label, _ in branches)):
             self._upf(label)
             if label in taken:
@@ -255,7 +257,12 @@ class Smf:
         return upfs[label]
 
     async def _release(self, entry: Entry) -> None:
-        released = await lifecycle.release(self.core.ports, entry.session)
+        if entry.gone:
+            # What is gone ended with its UPF's association, and cannot be asked.
+            alive = [n4 for n4 in entry.session.n4_sessions if n4.upf not in entry.gone]
+            released = await lifecycle.release_at(self.core.ports, entry.session, alive)
+        else:
+            released = await lifecycle.release(self.core.ports, entry.session)
         self.core.table.remove(entry)
         entry.session = released
         self.core.report_session("session_released", released)

@@ -175,7 +175,7 @@ def test_a_path_switch_ends_the_old_tunnel_with_an_end_marker(tmp_path: Path) ->
 async def marked(core: Core, address: str, directory: Path) -> list[str]:
     """The QFIs of a question on N3, and of its answer."""
     directory.mkdir()
-    with closing(Capture("n3bridge")) as capture:
+    with closing(Capture("gnb")) as capture:
         assert await ask(b"?", address) == b"dn:?"
         fields = ("gtp.ext_hdr.pdu_ses_con.qos_flow_id",)
         return [qfi for (qfi,) in capture.dissect(directory, "gtp && udp.port == 5000", *fields)]

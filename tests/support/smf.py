@@ -110,7 +110,8 @@ class FakeSession:
 class World:
     """UPFs and a gNB. `calls` are all operations in order: (whom, what); `fault` names the one that fails, and how.
 
-    `asked` is what the gNB was asked beside the switch of N3; `usage` is what the next answer of a UPF reports.
+    `asked` is what the gNB was asked beside the switch of N3; `usage` is what the next answer of a UPF reports;
+    `refusing` are UPFs that take no new session.
     """
 
     calls: list[tuple[str, object]] = field(default_factory=list)
@@ -120,6 +121,7 @@ class World:
     upfs: dict[str, dict[int, FakeSession]] = field(default_factory=lambda: {name: {} for name in ADDRESSES})
     gnb_n3: FTeid | None = None
     asked: list[tuple[str, object]] = field(default_factory=list)
+    refusing: set[str] = field(default_factory=set)
     usage: tuple[UsageReport, ...] = ()
     load: LoadControl | None = None
     after_each: Callable[[], None] = lambda: None
@@ -133,7 +135,8 @@ class World:
         if upf not in self.associated:
             raise NotAssociatedError(upf)
         fault = self._called(upf, message)
-        if fault == "rejected":
+        refused = upf in self.refusing and isinstance(message, SessionEstablishmentRequest)
+        if fault == "rejected" or refused:
             return _rejection(message)
         if fault == "request lost":
             raise PfcpTimeoutError(f"{upf} does not answer")

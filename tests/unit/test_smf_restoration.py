@@ -176,15 +176,43 @@ def test_a_upf_that_refuses_its_session_loses_it_to_another(tmp_path: Path) -> N
     run_on_rig(tmp_path, scenario, more_upfs())
 
 
+def test_a_upf_that_cannot_restore_a_session_may_take_it_with_other_f_teids(tmp_path: Path) -> None:
+    async def scenario(rig: Rig) -> None:
+        await rig.active()
+        (before,) = rig.smf.sessions
+        rig.world.fault = (len(rig.world.calls), "rejected")
+        await rig.restart("upf-cloud")
+        (after,) = rig.smf.sessions
+        assert after.psa.upf == "upf-cloud"
+        assert after.n3 != before.n3
+        assert rig.world.gnb_n3 == after.n3
+        assert rig.world.downlink_path() == ["upf-cloud", "gnb"]
+
+    run_on_rig(tmp_path, scenario)
+
+
 def test_a_session_that_no_upf_takes_is_lost(tmp_path: Path) -> None:
     async def scenario(rig: Rig) -> None:
         await rig.active()
-        rig.world.fault = (len(rig.world.calls), "rejected")
+        rig.world.refusing = {"upf-cloud", "upf-cloud-2"}
         await rig.restart("upf-cloud")
         assert [session.state for session in rig.smf.sessions] == [State.LOST]
         assert rig.event("session_lost")["upf"] == "upf-cloud"
-        rig.world.fault = None
         assert (await rig.post(f"{SM_CONTEXTS}/1/release", {}))[0] == 204
+
+    run_on_rig(tmp_path, scenario, more_upfs())
+
+
+def test_a_session_of_a_dead_upf_can_be_released(tmp_path: Path) -> None:
+    async def scenario(rig: Rig) -> None:
+        await rig.active()
+        await rig.kill("upf-cloud")
+        assert (await rig.post(f"{SM_CONTEXTS}/1/release", {}))[0] == 204
+        rig.world.associated.add("upf-cloud")
+        rig.smf.restoration.on_up("upf-cloud")
+        await rig.smf.core.settled()
+        assert rig.world.upfs["upf-cloud"] == {}
+        assert (await rig.post(SM_CONTEXTS, body()))[1]["ueIpv4Address"] == "10.45.0.2"
 
     run_on_rig(tmp_path, scenario)
 

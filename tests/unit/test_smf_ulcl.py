@@ -175,6 +175,30 @@ def test_a_relocation_that_fails_goes_back(tmp_path: Path, call: int, step: str,
     run_on_rig(tmp_path, scenario, more_upfs())
 
 
+def test_local_psas_stay_where_they_are_when_the_ulcl_moves(tmp_path: Path) -> None:
+    async def scenario(rig: Rig) -> None:
+        await active(rig)
+        assert (await rig.post("/ulcl", INSERT | {"localPsas": LOCAL[1:]}))[0] == 200
+        (before,) = rig.world.upfs["upf-edge-3"]
+        always_connected(rig.world)
+        assert (await rig.put("/ulcl/ue1", {"upf": "upf-edge-2"}))[0] == 200
+        (after,) = rig.world.upfs["upf-edge-3"]
+        assert after == before
+        assert rig.world.downlink_path("upf-edge-3") == ["upf-edge-3", "upf-edge-2", "gnb"]
+        # A failure sends their downlink back, too.
+        rig.world.fault = (made(rig) + 3, "rejected")
+        snapshot = rig.world.snapshot()
+        assert (await rig.put("/ulcl/ue1", {"upf": "upf-edge"}))[0] == 504
+        assert rig.world.snapshot() == snapshot
+        rig.world.fault = None
+        status, problem = await rig.put("/ulcl/ue1", {"upf": "upf-edge-3", "sdf": [MEC_FLOW]})
+        assert (status, problem["detail"]) == (409, "upf-edge-3 is a local PSA of this session; want another UPF")
+        assert (await rig.delete("/ulcl/ue1"))[0] == 200
+        assert rig.world.upfs["upf-edge-3"] == {}
+
+    run_on_rig(tmp_path, scenario, more_upfs())
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_an_old_ulcl_that_cannot_be_deleted_is_left_over_and_deleted_later(tmp_path: Path, fault: str) -> None:
     async def scenario(rig: Rig) -> None:

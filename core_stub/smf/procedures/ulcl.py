@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
+from core_stub.pfcp.ies import FTeid
 from core_stub.pfcp.messages import SessionModificationRequest
 from core_stub.smf import rules, rulesets
 from core_stub.smf.procedures.steps import (
@@ -102,7 +104,7 @@ async def remove_ulcl(ports: Ports, session: PduSession, ulcl: UlCl) -> PduSessi
 async def _put_in(run: Run, ports: Ports, before: PduSession, after: PduSession, insertion: Insertion) -> UlCl:
     """A UL CL for `after`, whose way into the PSA is open; `before` is what a failure goes back to."""
     n4, psa = ports.n4, before.psa
-    ulcl = await _establish(run, ports, after, insertion)
+    ulcl = await _establish(run, ports, before.ulcl, after, insertion)
 
     async def downlink_back() -> None:
         await modify(n4, psa, downlink_at_psa(before))
@@ -118,31 +120,46 @@ async def _put_in(run: Run, ports: Ports, before: PduSession, after: PduSession,
     return ulcl
 
 
-async def _establish(run: Run, ports: Ports, session: PduSession, insertion: Insertion) -> UlCl:
+async def _establish(run: Run, ports: Ports, old: UlCl | None, session: PduSession, insertion: Insertion) -> UlCl:
     """Steps 2 and 3: first the local PSAs, whose CN Tunnel Info the UL CL gets, then the UL CL, then they get its own.
 
-    Where the flows leave at the UL CL's own N6, additional PSA and UL CL are one.
+    Where the flows leave at the UL CL's own N6, additional PSA and UL CL are one. Local PSAs of the `old` UL CL that
+    stay keep their way in, like the PSA.
     """
     draft = UlCl(insertion.n4, wanted(ULCL_DEFAULT_PDR), wanted(ULCL_N9_DOWNLINK_PDR), insertion.flow_descriptions)
+    staying = {local.n4.upf: local for local in old.local_psas} if old else {}
     local_psas = []
     for number, branch in enumerate(insertion.branches, ULCL_FIRST_BRANCH):
-        local = LocalPsa(number, branch.n4, new_uplink(FIRST_UPLINK_PDR, N9), branch.flow_descriptions)
-        drafted = replace(session, ulcl=replace(draft, local_psas=(local,)))
-        local_n4, created = await establish_step(run, "establish_local_psa", ports, drafted, branch.n4)
-        f_teid = chosen(local_n4.upf, created, FIRST_UPLINK_PDR)
-        local_psas.append(replace(local, n4=local_n4, uplink=replace(local.uplink, f_teid=f_teid)))
+        local = staying.get(branch.n4.upf)
+        if local is None:
+            local = await _establish_local_psa(run, ports, replace(session, ulcl=draft), branch)
+        local_psas.append(replace(local, number=number, flow_descriptions=branch.flow_descriptions))
     draft = replace(draft, local_psas=tuple(local_psas))
     edge, created = await establish_step(run, "establish_ulcl", ports, replace(session, ulcl=draft), insertion.n4)
     n3, n9 = (chosen(edge.upf, created, pdr_id) for pdr_id in (ULCL_DEFAULT_PDR, ULCL_N9_DOWNLINK_PDR))
     for local in local_psas:
-        action = modify(ports.n4, local.n4, rules.send_downlink(local.n4, n9, N9))
-        await run.step("send_local_downlink_to_ulcl", action)
+        back = _local_downlink(ports.n4, local, old.n9) if old and local.n4.upf in staying else None
+        await run.step("send_local_downlink_to_ulcl", _local_downlink(ports.n4, local, n9)(), back)
     return replace(draft, n4=edge, n3=n3, n9=n9)
 
 
+async def _establish_local_psa(run: Run, ports: Ports, session: PduSession, branch: Branch) -> LocalPsa:
+    """A local PSA for `session`, whose UL CL is still a draft; so it has no downlink yet."""
+    assert session.ulcl is not None
+    local = LocalPsa(ULCL_FIRST_BRANCH, branch.n4, new_uplink(FIRST_UPLINK_PDR, N9), branch.flow_descriptions)
+    draft = replace(session, ulcl=replace(session.ulcl, local_psas=(local,)))
+    n4, created = await establish_step(run, "establish_local_psa", ports, draft, branch.n4)
+    f_teid = chosen(n4.upf, created, FIRST_UPLINK_PDR)
+    return replace(local, n4=n4, uplink=replace(local.uplink, f_teid=f_teid))
+
+
+def _local_downlink(n4: N4, local: LocalPsa, ulcl: FTeid) -> Callable[[], Awaitable[object]]:
+    return lambda: modify(n4, local.n4, rules.send_downlink(local.n4, ulcl, N9))
+
+
 async def _delete_old(run: Run, n4: N4, session: PduSession, ulcl: UlCl) -> None:
-    """From here on the session is `session`, without `ulcl`, which is released with its local PSAs."""
-    old = (ulcl.n4, *(local.n4 for local in ulcl.local_psas))
+    """From here on the session is `session`, without `ulcl`, which is released with those local PSAs that go too."""
+    old = tuple(n4 for n4 in (ulcl.n4, *(local.n4 for local in ulcl.local_psas)) if n4 not in session.n4_sessions)
     run.commit(replace(session, leftovers=(*session.leftovers, *old)))
     for number, n4_session in enumerate(old, 1):
         await run.step("delete_ulcl" if number == 1 else "delete_local_psa", delete(n4, n4_session))
