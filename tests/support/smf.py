@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from core_stub.errors import PfcpTimeoutError
+from core_stub.pfcp import codec
 from core_stub.pfcp.ies import (
     ApplyAction,
     Cause,
@@ -132,6 +133,8 @@ class World:
     async def request(self, upf: str, message: SessionRequest) -> Response:
         """The port N4."""
         await asyncio.sleep(0)  # others get their turn, as with a real UPF
+        (frame,) = codec.frames(codec.encode(message, 7))
+        assert codec.decode(frame) == message, "what the SMF sends has to arrive as it was meant"
         if upf not in self.associated:
             raise NotAssociatedError(upf)
         fault = self._called(upf, message)
