@@ -70,13 +70,13 @@ class Restoration:
         self._core.loads.forget(upf)
         self._core.table.upf_lost(upf)
         for entry in self._core.table:
-            entry.doubtful.discard(upf)
+            entry.doubtful -= {upf}
             left = tuple(n4 for n4 in entry.session.leftovers if n4.upf != upf)
             if left != entry.session.leftovers:
                 self._core.table.update(entry, replace(entry.session, leftovers=left))
             # A procedure under way may be about to add a part there.
             if upf in (n4.upf for n4 in entry.session.n4_sessions) or entry.lock.locked():
-                entry.gone.add(upf)
+                entry.gone |= {upf}
 
     async def _reselect(self, upf: str, reason: str, delay_s: float) -> None:
         await self._core.ports.sleep(delay_s)
@@ -93,7 +93,7 @@ class Restoration:
                 return
             n4 = next((n4 for n4 in entry.session.n4_sessions if n4.upf == upf), None)
             if n4 is None:
-                entry.gone.discard(upf)  # it has no part there any more
+                entry.gone -= {upf}  # it has no part there any more
             else:
                 await action(entry, n4, reason)
 
@@ -111,7 +111,7 @@ class Restoration:
                 await self._elsewhere(entry, n4, str(error.failure))
             return
         if self._epochs[n4.upf] == epoch:
-            entry.gone.discard(n4.upf)
+            entry.gone -= {n4.upf}
         self._settle(entry, _with_rules_of(before, restored))
         core.emit("session_restored", **name(before.context), upf=n4.upf)
 

@@ -67,7 +67,7 @@ class Smf:
                 core.report_failure(error, draft.context)
                 raise
             if self.restoration.epoch(psa) != epoch:
-                entry.gone.add(psa)
+                entry.gone |= {psa}
             self.reports.open_accounts(entry)
             core.table.add(entry)
         core.report_session("session_established", entry.session)

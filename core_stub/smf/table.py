@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from itertools import count
@@ -24,9 +24,9 @@ class Pool:
     addresses: AddressPool
 
 
-@dataclass
+@dataclass(slots=True)
 class Entry:
-    """A session.
+    """A session; there are many, so it is kept small.
 
     `ends` are our SEIDs at every UPF that ever had a part of it: always the same, so that a session which could not be
     cleared away there is replaced by the next. `doubtful` are UPFs where one may be left, `gone` those that have
@@ -37,8 +37,8 @@ class Entry:
     pool: Pool
     ends: dict[str, int]
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    doubtful: set[str] = field(default_factory=set)
-    gone: set[str] = field(default_factory=set)
+    doubtful: frozenset[str] = frozenset()
+    gone: frozenset[str] = frozenset()
     accounts: dict[int, Account] = field(default_factory=dict)
     is_paging: bool = False
 
@@ -122,7 +122,7 @@ class SessionTable:
         if self._store is not None:
             self._store.remove(ref)
 
-    def give_back(self, pool: Pool, address: IPv4Address, doubtful: set[str]) -> None:
+    def give_back(self, pool: Pool, address: IPv4Address, doubtful: Collection[str]) -> None:
         """Return a UE's address; not before the UPFs are lost that may have a session with it, and refuse another."""
         if doubtful:
             self._quarantine[str(pool.config.subnet), address] = (pool, set(doubtful))
@@ -164,7 +164,7 @@ class SessionTable:
             pool.addresses.take(session.context.ue_ipv4)
             accounts = {account.rating_group: account for account in stored.accounts}
             entry = Entry(session, pool, dict(stored.ends), accounts=accounts)
-            entry.gone = {n4.upf for n4 in session.n4_sessions}
+            entry.gone = frozenset(n4.upf for n4 in session.n4_sessions)
             self._enter(entry)
             ref, seid = max(ref, int(session.context.ref)), max(seid, *entry.ends.values())
         self._refs, self._seids = count(ref + 1), count(seid + 1)

@@ -110,7 +110,7 @@ def test_a_upf_that_restarts_while_it_gets_its_sessions_back_gets_them_again(tmp
         await rig.restart("upf-cloud")
         assert len(restorations(rig)) == 2
         assert rig.world.downlink_path() == ["upf-cloud", "gnb"]
-        assert rig.smf.core.known("1").gone == set()
+        assert rig.smf.core.known("1").gone == frozenset()
 
     run_on_rig(tmp_path, scenario)
 
