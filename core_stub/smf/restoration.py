@@ -23,7 +23,7 @@ from core_stub.smf.charging import left_of
 from core_stub.smf.core import Core, name
 from core_stub.smf.procedures import lifecycle, recovery
 from core_stub.smf.run import ProcedureError, RanError
-from core_stub.smf.session import ChargingRule, N4Session, PduSession
+from core_stub.smf.session import ChargingRule, N4Session, PduSession, State
 from core_stub.smf.table import Entry
 
 Action = Callable[[Entry, N4Session, str], Awaitable[None]]
@@ -89,7 +89,8 @@ class Restoration:
 
     async def _one(self, entry: Entry, upf: str, action: Action, reason: str) -> None:
         async with entry.lock, self._slots:
-            if self._core.table.get(entry.session.context.ref) is not entry or upf not in entry.gone:
+            is_there = self._core.table.get(entry.session.context.ref) is entry
+            if not is_there or entry.session.state is State.LOST or upf not in entry.gone:
                 return
             n4 = next((n4 for n4 in entry.session.n4_sessions if n4.upf == upf), None)
             if n4 is None:
@@ -118,7 +119,7 @@ class Restoration:
     async def _elsewhere(self, entry: Entry, n4: N4Session, reason: str) -> None:
         """Another UPF does what the one of `n4` did, or none."""
         core, session = self._core, entry.session
-        ulcl = session.ulcl
+        epoch, ulcl = self._epochs[n4.upf], session.ulcl
         try:
             if n4.upf == session.psa.upf:
                 await self._replace_psa(entry, n4)
@@ -128,10 +129,13 @@ class Restoration:
                 (local_psa,) = (local for local in ulcl.local_psas if local.n4.upf == n4.upf)
                 self._move(entry, n4, await recovery.drop_local_psa(core.ports, session, ulcl, local_psa))
         except ProcedureError as error:
-            core.table.update(entry, error.session or session)
             core.report_failure(error, session.context)
-            if core.is_associated(n4.upf):
+            if error.committed and error.session is not None:
+                self._move(entry, n4, error.session)
+            elif core.is_associated(n4.upf):
                 core.lose(entry, n4.upf, reason)
+        if self._epochs[n4.upf] != epoch and n4.upf in (part.upf for part in entry.session.n4_sessions):
+            entry.gone |= {n4.upf}  # it has taken the session anew, and is gone again
 
     async def _replace_psa(self, entry: Entry, n4: N4Session) -> None:
         core = self._core

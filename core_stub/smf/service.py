@@ -259,7 +259,8 @@ class Smf:
     async def _release(self, entry: Entry) -> None:
         if entry.gone:
             # What is gone ended with its UPF's association, and cannot be asked.
-            alive = [n4 for n4 in entry.session.n4_sessions if n4.upf not in entry.gone]
+            parts = (*entry.session.leftovers, *entry.session.n4_sessions)
+            alive = [n4 for n4 in parts if n4.upf not in entry.gone]
             released = await lifecycle.release_at(self.core.ports, entry.session, alive)
         else:
             released = await lifecycle.release(self.core.ports, entry.session)

@@ -112,7 +112,7 @@ class World:
     """UPFs and a gNB. `calls` are all operations in order: (whom, what); `fault` names the one that fails, and how.
 
     `asked` is what the gNB was asked beside the switch of N3; `usage` is what the next answer of a UPF reports;
-    `refusing` are UPFs that take no new session.
+    `refusing` are UPFs that take no new session; with `ignores_f_teids` they choose F-TEIDs that they were told.
     """
 
     calls: list[tuple[str, object]] = field(default_factory=list)
@@ -123,6 +123,7 @@ class World:
     gnb_n3: FTeid | None = None
     asked: list[tuple[str, object]] = field(default_factory=list)
     refusing: set[str] = field(default_factory=set)
+    ignores_f_teids: bool = False
     usage: tuple[UsageReport, ...] = ()
     load: LoadControl | None = None
     after_each: Callable[[], None] = lambda: None
@@ -332,7 +333,7 @@ class World:
         for pdr in pdrs:
             session.pdrs[pdr.pdr_id] = pdr
             wanted = pdr.pdi.f_teid
-            if wanted and not wanted.choose:
+            if wanted and not wanted.choose and not self.ignores_f_teids:
                 assert wanted.ipv4 == self.addresses[upf]
                 session.f_teids[pdr.pdr_id] = wanted
             elif wanted:

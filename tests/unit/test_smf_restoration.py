@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,71 @@ def test_a_upf_that_cannot_restore_a_session_may_take_it_with_other_f_teids(tmp_
         assert after.n3 != before.n3
         assert rig.world.gnb_n3 == after.n3
         assert rig.world.downlink_path() == ["upf-cloud", "gnb"]
+
+    run_on_rig(tmp_path, scenario)
+
+
+def test_f_teids_that_were_chosen_anew_are_no_restoration(tmp_path: Path) -> None:
+    async def scenario(rig: Rig) -> None:
+        await rig.active()
+        rig.world.ignores_f_teids = True
+        await rig.restart("upf-cloud")
+        # The gNB is told where uplink goes now.
+        assert rig.world.uplink_path() == ["upf-cloud"]
+        assert rig.world.downlink_path() == ["upf-cloud", "gnb"]
+        assert rig.kinds("session_restored", "session_moved") == ["session_moved"]
+
+    run_on_rig(tmp_path, scenario)
+
+
+def test_a_psa_that_restarts_while_it_takes_a_session_anew_gets_it_again(tmp_path: Path) -> None:
+    async def scenario(rig: Rig) -> None:
+        await rig.active()
+        calls = len(rig.world.calls)
+        rig.world.fault = (calls, "rejected")
+
+        def again() -> None:
+            rig.world.after_each = lambda: None
+            rig.world.restart("upf-cloud")
+            rig.smf.restoration.on_restarted("upf-cloud")
+            rig.smf.restoration.on_up("upf-cloud")
+
+        rig.world.after_each = again
+        await rig.restart("upf-cloud")
+        assert rig.world.uplink_path() == ["upf-cloud"]
+        assert rig.world.downlink_path() == ["upf-cloud", "gnb"]
+
+    run_on_rig(tmp_path, scenario)
+
+
+def test_a_session_that_is_lost_stays_lost_and_its_rules_are_as_before(tmp_path: Path) -> None:
+    async def scenario(rig: Rig) -> None:
+        await rig.active()
+        (before,) = rig.smf.sessions
+        rig.world.refusing = {"upf-cloud", "upf-cloud-2"}
+        await rig.restart("upf-cloud")
+        rig.world.refusing = set()
+        await rig.restart("upf-cloud")
+        (after,) = rig.smf.sessions
+        assert after == replace(before, state=State.LOST)
+        assert rig.world.upfs["upf-cloud"] == {}
+
+    data = more_upfs()
+    data["smf"]["session"][0]["charging"] = {"volume_quota": 10, "total_volume": 5}
+    run_on_rig(tmp_path, scenario, data)
+
+
+def test_a_bypass_that_only_fails_to_clear_up_stands(tmp_path: Path) -> None:
+    async def scenario(rig: Rig) -> None:
+        await rig.active()
+        assert (await rig.post("/ulcl", INSERT))[0] == 200
+        made = sum(1 for whom, _ in rig.world.calls if whom != "sleep")
+        rig.world.fault = (made + 3, "request lost")
+        await rig.kill("upf-edge")
+        assert rig.event("procedure_failed")["step"] == "close_n9_uplink"
+        assert rig.smf.sessions[0].state is State.ACTIVE
+        assert rig.smf.core.known("1").gone == frozenset()
+        assert rig.world.uplink_path() == ["upf-cloud"]
 
     run_on_rig(tmp_path, scenario)
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from core_stub.errors import RemoteProtocolError
+from core_stub.pfcp.ies import Cause, CreatedPdr
+from core_stub.pfcp.messages import SessionEstablishmentRequest
 from core_stub.smf import rules
 from core_stub.smf.procedures.steps import chosen, delete, establish, establish_step, modify, open_uplink
 from core_stub.smf.procedures.ulcl import downlink_at_psa, with_next_pdr
@@ -20,8 +23,19 @@ async def restore(ports: Ports, session: PduSession, n4: N4Session) -> PduSessio
     """Establish the session's part at a UPF that has lost it, under the same SEIDs, addresses and F-TEIDs."""
     async with running(ports, "restoration", session.context, session) as run:
         request = rules.establish(session, n4, ports.address, restoring=True)
-        established, _ = await run.step("restore", establish(ports.n4, n4.upf, request))
+        established, created = await run.step("restore", establish(ports.n4, n4.upf, request))
+        _check_kept(request, created)
     return session.with_n4(replace(established, restored=True))
+
+
+def _check_kept(request: SessionEstablishmentRequest, created: tuple[CreatedPdr, ...]) -> None:
+    """F-TEIDs that were named must not have been chosen anew: gNB and peers send to the old ones."""
+    named = {pdr.pdr_id: pdr.pdi.f_teid for pdr in request.create_pdrs}
+    for pdr in created:
+        f_teid = named.get(pdr.pdr_id)
+        if pdr.f_teid is not None and f_teid is not None and pdr.f_teid.teid != f_teid.teid:
+            detail = f"PDR {pdr.pdr_id} was to have TEID {f_teid.teid:#x}"
+            raise RemoteProtocolError(Cause.INVALID_F_TEID_ALLOCATION_OPTION, detail)
 
 
 async def replace_psa(ports: Ports, session: PduSession, psa: N4Session) -> PduSession:
