@@ -1,8 +1,8 @@
 """The SMF's YAML file: keys as in Open5GS's smf.yaml where it has them, unknown keys refused, all problems at once.
 
 Ours are `name`, `dnai`, `role` and `capacity` of a UPF; `sst`, `sd`, `qfi`, `upf`, `ssc_mode`, `ambr`, `charging` and
-`flows` of a session; `pfcp.heartbeat`, `management`, `db`, `ulcl`, `ssc` and `recovery`. What Open5GS has and we have
-no use for (see `SmfConfig` and `SmfFile`) is taken and ignored, so that its file can be used as it is.
+`flows` of a session; `pfcp.heartbeat`, `pfcp.t1`, `management`, `db`, `ulcl`, `ssc` and `recovery`. What Open5GS has
+and we have no use for (see `SmfConfig` and `SmfFile`) is taken and ignored, so that its file can be used as it is.
 """
 
 from __future__ import annotations
@@ -89,11 +89,12 @@ class PfcpClient(Section):
 
 
 class Pfcp(Section):
-    """N4; a heartbeat each `heartbeat` finds out that a UPF has restarted."""
+    """N4. Heartbeats, each `heartbeat`, tell that a UPF has restarted; a request is sent three times, `t1` apart."""
 
     server: tuple[PfcpServer]
     client: PfcpClient
     heartbeat: DurationMs = Field(default=5000.0, ge=100)
+    t1: DurationMs = Field(default=2500.0, ge=100)
 
 
 class SbiServer(Section):

@@ -58,6 +58,7 @@ class PfcpN4:
             handle=self._handle,
             on_event=self._on_event,
             heartbeat_interval=config.heartbeat / 1000,
+            t1=config.t1 / 1000,
             allowed_peers=frozenset(host for host, _ in self._names),
         )
 

@@ -101,6 +101,7 @@ class Reports:
             self._charge(entry, flow.charging.rating_group, report)
             if charging.is_used_up(report):
                 used_up.append((flow, report))
+        self._core.table.update(entry, entry.session)
         if used_up and n4 is not None:
             self._core.spawn(self._grant(entry, n4, used_up))
 

@@ -43,11 +43,11 @@ PORT = 5001
 class Core:
     """The network functions; each can be ended and started again."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **of_edge: object) -> None:
         self._starts: dict[str, Callable[[], Any]] = {
             "edge": lambda: upf("edge", EDGE, directory),
             "psa": lambda: upf("psa", PSA, directory),
-            "smf": lambda: smf(directory),
+            "smf": lambda: smf(directory, **of_edge),
             "gnb": lambda: gnb(directory),
         }
         self._stacks: dict[str, AsyncExitStack] = {}
@@ -74,14 +74,15 @@ class Core:
         return await self.running[function].event(kind, count)
 
 
-def smf(directory: Path) -> Any:
-    """An SMF with a database, that soon finds out about a UPF that has restarted."""
+def smf(directory: Path, **of_edge: object) -> Any:
+    """An SMF with a database, that soon finds out about a UPF that has restarted or died."""
     upfs = [
         {"name": "upf-cloud", "address": PSA, "dnn": ["internet"], "role": "psa", "dnai": "cloud"},
-        {"name": "upf-edge", "address": EDGE, "dnai": "edge"},
+        {"name": "upf-edge", "address": EDGE, "dnai": "edge", **of_edge},
     ]
+    n4 = {"server": [{"address": SMF}], "client": {"upf": upfs}}
     config = {
-        "pfcp": {"server": [{"address": SMF}], "client": {"upf": upfs}, "heartbeat": "200ms"},
+        "pfcp": n4 | {"heartbeat": "200ms", "t1": "500ms"},
         "sbi": {"server": [{"address": SMF}]},
         "session": [{"subnet": "10.45.0.0/16", "dnn": "internet"}],
         "management": {"socket": str(directory / "net.sock")},
@@ -91,16 +92,19 @@ def smf(directory: Path) -> Any:
     return process("net", "core_stub.smf", {"smf": config}, directory)
 
 
-def run_on_core(directory: Path, scenario: Callable[[Core], Awaitable[None]]) -> None:
-    """Run `scenario` in namespaces of its own, with the UE attached and something that answers in both networks."""
+def run_on_core(directory: Path, scenario: Callable[[Core], Awaitable[None]], **of_edge: object) -> None:
+    """Run `scenario` in namespaces of its own, with the UE attached and something that answers in both networks.
+
+    `of_edge` are settings of the SMF for the UPF at the edge.
+    """
 
     async def whole() -> None:
-        core = Core(directory)
+        core = Core(directory, **of_edge)
         try:
             for function in ("edge", "psa", "smf", "gnb"):
                 await core.start(function)
             await core.event("smf", "all_associated")
-            await core.call("gnb", "POST", "/attach", {"ue": "ue1", "dnn": "internet"})
+            await core.call("gnb", "POST", "/attach", {"ue": "ue1", "dnn": "internet", "sscMode": 2})
             with closing(Echo("mec", "dn")):
                 await scenario(core)
         finally:
@@ -239,3 +243,28 @@ def test_an_smf_that_restarts_knows_its_sessions_and_restores_them(tmp_path: Pat
         assert (await core.call("psa", "GET", "/sessions"))["sessions"] == []
 
     run_on_core(tmp_path, scenario)
+
+
+def test_another_upf_takes_the_session_of_one_that_has_died(tmp_path: Path) -> None:
+    async def scenario(core: Core) -> None:
+        assert await ask(b"?", ANYCAST) == b"dn:?"
+        await core.stop("psa")
+        moved = await core.event("smf", "session_moved")
+        assert (moved["old"], moved["psa"]) == ("upf-cloud", "upf-edge")
+        assert (await core.event("gnb", "n3_path_switched"))["new"]["ipv4"] == EDGE
+        # With the address that it had.
+        assert await ask(b"?", ANYCAST) == b"mec:?"
+
+    run_on_core(tmp_path, scenario, role="psa")
+
+
+def test_ssc_mode_2_makes_the_session_anew_at_another_psa(tmp_path: Path) -> None:
+    async def scenario(core: Core) -> None:
+        assert await ask(b"?", ANYCAST) == b"dn:?"
+        await core.call("smf", "POST", "/psa", {"supi": "ue1"})
+        again = await core.event("gnb", "pdu_session_established", 2)
+        assert (again["ue_ipv4"], again["uplink"]["ipv4"]) == (UE, EDGE)
+        assert await ask(b"?", ANYCAST) == b"mec:?"
+        assert (await core.call("psa", "GET", "/sessions"))["sessions"] == []
+
+    run_on_core(tmp_path, scenario, role="psa")

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from core_stub.pfcp.ies import UsageReport, UsageReportTrigger, VolumeMeasurement
+from core_stub.pfcp.ies import ReportType, UsageReport, UsageReportTrigger, VolumeMeasurement
+from core_stub.pfcp.messages import SessionReportRequest
 from core_stub.smf.service import Smf
 from core_stub.smf.store import Store
 from testbed.errors import InputError
@@ -98,10 +99,10 @@ def test_everything_is_as_it_was(tmp_path: Path) -> None:
 
 def test_what_is_charged_is_kept(tmp_path: Path) -> None:
     async def before(made: Rig) -> None:
-        context = await made.active()
-        volume = VolumeMeasurement(300, 100, 200)
-        made.world.usage = (UsageReport(1, 0, UsageReportTrigger.IMMER, volume),)
-        await made.modify(context, {"upCnxState": "DEACTIVATED"})
+        await made.active()
+        used = UsageReport(1, 0, UsageReportTrigger.PERIO, VolumeMeasurement(300, 100, 200))
+        seid = made.smf.sessions[0].psa.cp_seid
+        made.smf.reports.take("upf-cloud", SessionReportRequest(seid, ReportType.USAR, usage_reports=(used,)))
 
     async def after(made: Rig) -> None:
         (account,) = (await made.get("/sessions"))[0]["usage"]
