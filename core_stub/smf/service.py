@@ -28,7 +28,10 @@ Branches = tuple[tuple[str, tuple[str, ...]], ...]
 
 
 class Smf:
-    """Sessions by reference; every public coroutine raises RefusedError or ProcedureError."""
+    """Sessions by reference; every public coroutine raises RefusedError or ProcedureError.
+
+    `_replacing` has the old session of each new one that waits to be activated (SSC mode 3).
+    """
 
     def __init__(  # noqa: PLR0913 - the times by name
         self,
@@ -45,6 +48,7 @@ class Smf:
         self.reports = Reports(self.core)
         self.restoration = Restoration(self.core)
         self.placement = Placement(self.core)
+        self._replacing: dict[str, Entry] = {}
 
     @property
     def sessions(self) -> tuple[PduSession, ...]:
@@ -69,6 +73,9 @@ class Smf:
             if self.restoration.epoch(psa) != epoch:
                 entry.gone |= {psa}
             self.reports.open_accounts(entry)
+            replaced = core.table.of_ue(request.supi).get(request.replaces or 0)
+            if replaced is not None:
+                self._replacing[draft.context.ref] = replaced
             core.table.add(entry)
         core.report_session("session_established", entry.session)
         return entry.session
@@ -80,9 +87,8 @@ class Smf:
             self.core.table.update(entry, await lifecycle.activate(self.core.ports, before, gnb, gnb_url))
             is_switch = before.gnb_f_teid not in (None, gnb)
         self.core.report_session("path_switched" if is_switch else "session_activated", entry.session)
-        replaced = self._replaced_by(entry.session)
-        if replaced is not None:
-            self.core.spawn(self._retire(replaced))
+        if ref in self._replacing:
+            self.core.spawn(self._retire(self._replacing.pop(ref)))
         return entry.session
 
     async def deactivate(self, ref: str) -> PduSession:
@@ -224,17 +230,17 @@ class Smf:
 
     def _insertion(self, entry: Entry, upf: str, flow_descriptions: tuple[str, ...], branches: Branches) -> Insertion:
         """A UL CL with our ends of N4; RefusedError if its UPFs are not, or are in the session already."""
-        taken, old = {entry.session.psa.upf: "the PSA"}, entry.session.ulcl
+        taken, old = {entry.session.psa.upf: "the PSA of this session"}, entry.session.ulcl
         if old is not None:
-            taken[old.n4.upf] = "the UL CL"
+            taken[old.n4.upf] = "the UL CL of this session"
             if upf in (local.n4.upf for local in old.local_psas):
-                taken[upf] = "a local PSA"
+                taken[upf] = "a local PSA of this session"
         for label in (upf, *(label for label, _ in branches)):
             self._upf(label)
             if label in taken:
-                detail = f"{label} is {taken[label]} of this session; want another UPF"
+                detail = f"{label} is {taken[label]}; want another UPF"
                 raise RefusedError(HTTPStatus.CONFLICT, "INVALID_UPF", detail)
-            taken[label] = "asked for twice, and no part yet"
+            taken[label] = "asked for twice"
         ends = tuple(Branch(self.core.end_at(entry, label), sdf) for label, sdf in branches)
         return Insertion(self.core.end_at(entry, upf), flow_descriptions, ends)
 
@@ -265,15 +271,9 @@ class Smf:
         else:
             released = await lifecycle.release(self.core.ports, entry.session)
         self.core.table.remove(entry)
+        self._replacing.pop(released.context.ref, None)
         entry.session = released
         self.core.report_session("session_released", released)
-
-    def _replaced_by(self, session: PduSession) -> Entry | None:
-        """The session of the same UE that `session` replaces, if it is still there (SSC mode 3)."""
-        request = session.context.request
-        if request.replaces is None:
-            return None
-        return self.core.table.of_ue(request.supi).get(request.replaces)
 
     async def _retire(self, entry: Entry) -> None:
         """The old session goes when its lifetime is over (§4.3.5.2, step 6)."""

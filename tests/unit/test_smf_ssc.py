@@ -61,6 +61,12 @@ def test_mode_3_makes_the_new_session_first(tmp_path: Path) -> None:
         ]
         assert rig.world.upfs["upf-cloud"] == {}
         assert rig.world.asked[-1] == ("release", False)
+        # A session that takes the number of the old one is not meant.
+        await rig.active(sscMode=3)
+        await rig.modify(new, {"upCnxState": "DEACTIVATED"})
+        await rig.modify(new, {"n3": {"teid": 0x79, "ipv4": "10.1.0.7"}})
+        await rig.smf.core.settled()
+        assert len(rig.smf.sessions) == 2
 
     data = more_upfs()
     data["smf"]["ssc"] = {"lifetime": "1.5s"}
