@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PlainValidator
 
 from core_stub.config import Management, PfcpServer, Port, Section, load_config
-from core_stub.smf.pools import gateway_of
+from core_stub.smf.pools import AddressPool, AddressRange, gateway_of
 from core_stub.smf.rulesets import FLOWS
 from core_stub.smf.session import ChargingRule, QosFlow, Rates
 from testbed.errors import InputError, Problem
@@ -166,8 +166,9 @@ class Flow(Section):
 class SessionPool(Section):
     """A DNN of a slice and its UE addresses; the gateway, by default the first address, is never given out.
 
-    Without `dnn` it is for every DNN that has no pool. Several pools of a DNN are used one after another. With `upf`
-    its addresses are routed to those UPFs only. IPv6 subnets are not used: sessions are of type IPv4.
+    Without `dnn` it is for every DNN that has no pool. Several pools of a DNN are used one after another. With `range`
+    only such addresses are given out: `10.45.0.9-10.45.0.99`, `10.45.0.9-` or `-10.45.0.99`. With `upf` its addresses
+    are routed to those UPFs only. IPv6 subnets are not used: sessions are of type IPv4.
     """
 
     subnet: Subnet
@@ -177,11 +178,26 @@ class SessionPool(Section):
     sst: int = Field(default=1, ge=0, le=255)
     sd: int | None = Field(default=None, ge=0, le=0xFFFFFF)
     qfi: int = Field(default=1, ge=1, le=63)
+    range: Annotated[tuple[str, ...], OneOrMore] = ()
     upf: Annotated[tuple[str, ...], OneOrMore] = ()
     ssc_mode: int = Field(default=1, ge=1, le=3)
     ambr: RatePair | None = None
     charging: Charging | None = None
     flows: tuple[Flow, ...] = Field(default=(), max_length=FLOWS - 1)
+
+    def pool(self) -> AddressPool:
+        """Its addresses, none given out; ValueError for a `range` that is none of the subnet's."""
+        assert isinstance(self.subnet, IPv4Network), "sessions are of type IPv4"
+        return AddressPool(self.subnet, self.gateway, [_range(text, self.subnet) for text in self.range])
+
+
+def _range(text: str, subnet: IPv4Network) -> AddressRange:
+    first, dash, last = text.partition("-")
+    low = IPv4Address(first) if first else subnet.network_address + 1
+    high = IPv4Address(last) if last else subnet.broadcast_address - 1
+    if not dash or low not in subnet or high not in subnet or low > high:
+        raise ValueError(f"want addresses of {subnet}, the lower one first")
+    return low, high
 
 
 class UlClTimes(Section):
@@ -271,5 +287,16 @@ def _pool_contradictions(config: SmfConfig) -> Iterator[Problem]:
             yield Problem(f"{where}.upf", f'"{name}"', "the name of a UPF of smf.pfcp.client.upf")
         if gateway_of(pool.subnet, pool.gateway) not in pool.subnet:
             yield Problem(f"{where}.gateway", f'"{pool.gateway}"', f"an address of {pool.subnet}")
+        yield from _range_problems(f"{where}.range", pool)
         if len({pool.qfi, *(flow.qfi for flow in pool.flows)}) <= len(pool.flows):
             yield Problem(f"{where}.flows", "a QFI twice", f"each QFI once, and not the default flow's {pool.qfi}")
+
+
+def _range_problems(where: str, pool: SessionPool) -> Iterator[Problem]:
+    subnet = pool.subnet
+    for text in pool.range:
+        try:
+            if isinstance(subnet, IPv4Network):
+                _range(text, subnet)
+        except ValueError:
+            yield Problem(where, f'"{text}"', f"two addresses of {subnet} with a dash between, or one of them")

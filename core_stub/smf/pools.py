@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 
@@ -23,13 +24,22 @@ def gateway_of(
     return subnet.network_address + (1 if subnet.num_addresses > 2 else 0)
 
 
-class AddressPool:
-    """The addresses of `subnet` without network, broadcast and gateway address."""
+AddressRange = tuple[IPv4Address, IPv4Address]
+"""First and last."""
 
-    def __init__(self, subnet: IPv4Network, gateway: IPv4Address | IPv6Address | None = None) -> None:
+
+class AddressPool:
+    """The addresses of `subnet`, or of `ranges` in it, without network, broadcast and gateway address."""
+
+    def __init__(
+        self,
+        subnet: IPv4Network,
+        gateway: IPv4Address | IPv6Address | None = None,
+        ranges: Iterable[AddressRange] = (),
+    ) -> None:
         self.subnet = subnet
         self._gateway = gateway_of(subnet, gateway)
-        self._fresh = iter(subnet.hosts())
+        self._fresh = _addresses(ranges) if ranges else iter(subnet.hosts())
         self._returned: list[IPv4Address] = []
         self._in_use: set[IPv4Address] = set()
 
@@ -87,3 +97,8 @@ class AddressPool:
             if address == wanted:
                 return
             heapq.heappush(self._returned, address)
+
+
+def _addresses(ranges: Iterable[AddressRange]) -> Iterator[IPv4Address]:
+    for first, last in sorted(ranges):
+        yield from map(IPv4Address, range(int(first), int(last) + 1))

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from core_stub.smf import selection
@@ -115,6 +116,15 @@ class Restoration:
             entry.gone -= {n4.upf}
         self._settle(entry, _with_rules_of(before, restored))
         core.emit("session_restored", **name(before.context), upf=n4.upf)
+        if entry.is_reloaded and n4.upf == restored.n3_upf.upf:
+            await self._remind_gnb(entry)
+
+    async def _remind_gnb(self, entry: Entry) -> None:
+        """We may have ended between the switch of N3 and the end of its procedure, of which nothing is left now."""
+        entry.is_reloaded = False
+        if entry.session.gnb_f_teid is not None:
+            with suppress(RanError):
+                await self._core.ports.ran.switch_n3(entry.session, entry.session.n3)
 
     async def _elsewhere(self, entry: Entry, n4: N4Session, reason: str) -> None:
         """Another UPF does what the one of `n4` did, or none."""

@@ -30,7 +30,8 @@ class Entry:
 
     `ends` are our SEIDs at every UPF that ever had a part of it: always the same, so that a session which could not be
     cleared away there is replaced by the next. `doubtful` are UPFs where one may be left, `gone` those that have
-    forgotten their part. `accounts` are by rating group.
+    forgotten their part. `accounts` are by rating group. One that `is_reloaded` was read from disk, and a procedure may
+    have been under way when it was written last.
     """
 
     session: PduSession
@@ -41,17 +42,14 @@ class Entry:
     gone: frozenset[str] = frozenset()
     accounts: dict[int, Account] = field(default_factory=dict)
     is_paging: bool = False
+    is_reloaded: bool = False
 
 
 class SessionTable:
     """Sessions; every change of one goes through `add`, `update` and `remove`, and so to disk."""
 
     def __init__(self, config: SmfConfig, store: Store | None) -> None:
-        self.pools = [
-            Pool(pool, AddressPool(pool.subnet, pool.gateway))
-            for pool in config.session
-            if isinstance(pool.subnet, IPv4Network)
-        ]
+        self.pools = [Pool(pool, pool.pool()) for pool in config.session if isinstance(pool.subnet, IPv4Network)]
         self.per_upf: Counter[str] = Counter()
         self._store = store
         self._entries: dict[str, Entry] = {}
@@ -163,7 +161,7 @@ class SessionTable:
                 continue
             pool.addresses.take(session.context.ue_ipv4)
             accounts = {account.rating_group: account for account in stored.accounts}
-            entry = Entry(session, pool, dict(stored.ends), accounts=accounts)
+            entry = Entry(session, pool, dict(stored.ends), accounts=accounts, is_reloaded=True)
             entry.gone = frozenset(n4.upf for n4 in session.n4_sessions)
             self._enter(entry)
             ref, seid = max(ref, int(session.context.ref)), max(seid, *entry.ends.values())

@@ -75,6 +75,9 @@ def test_contradictions_all_at_once(tmp_path: Path) -> None:
     upfs.append({"name": "upf-edge", "address": "10.1.0.9", "role": "ulcl"})
     pools.append({"subnet": "10.45.0.0/16", "dnn": "internet"})
     pools.append({"subnet": "10.46.0.0/16", "dnn": "ims", "gateway": "10.47.0.1", "upf": "upf-moon"})
+    descending = "10.45.0.9-10.45.0.3"
+    pools[1]["range"] = ["10.45.0.9-10.45.0.20", "10.46.0.1-", descending, "-", "x-", "10.45.0.9"]
+    wanted = "two addresses of 10.45.0.0/16 with a dash between, or one of them"
     flow = {"qfi": 1, "sdf": [MEC_FLOW]}
     pools.append({"subnet": "10.48.0.0/16", "dnn": "internet", "flows": [flow]})
     (tmp_path / "smf.yaml").write_text(yaml.safe_dump(data))
@@ -84,6 +87,10 @@ def test_contradictions_all_at_once(tmp_path: Path) -> None:
         'smf.pfcp.client.upf[2].address: got "10.1.0.9"; want an address that no other UPF has',
         'smf.pfcp.client.upf[2].name: got "upf-edge"; want a name that no other UPF has',
         'smf.session[1].subnet: got "10.45.0.0/16"; want no overlap with 10.45.0.0/29',
+        *(
+            f'smf.session[1].range: got "{text}"; want {wanted}'
+            for text in ("10.46.0.1-", descending, "x-", "10.45.0.9")
+        ),
         'smf.session[2].dnn: got "ims"; want a DNN that a UPF of smf.pfcp.client.upf anchors',
         'smf.session[2].upf: got "upf-moon"; want the name of a UPF of smf.pfcp.client.upf',
         'smf.session[2].gateway: got "10.47.0.1"; want an address of 10.46.0.0/16',
@@ -116,7 +123,7 @@ smf:
   gtpu: {server: [{address: 127.0.0.4}]}
   metrics: {server: [{address: 127.0.0.4, port: 9090}]}
   session:
-    - {subnet: 10.45.0.0/16, gateway: 10.45.0.1}
+    - {subnet: 10.45.0.0/16, gateway: 10.45.0.1, range: 10.45.0.100-10.45.0.200}
     - {subnet: "2001:db8:cafe::/48", gateway: "2001:db8:cafe::1"}
   dns: [8.8.8.8, "2001:4860:4860::8888"]
   mtu: 1400
@@ -134,6 +141,7 @@ def test_the_file_of_open5gs_is_taken_as_it_is(tmp_path: Path) -> None:
     assert (upf.label, upf.dnn) == ("127.0.0.7", ("internet",))
     assert [str(pool.subnet) for pool in config.session] == ["10.45.0.0/16", "2001:db8:cafe::/48"]
     assert (list(map(str, config.dns)), config.mtu) == (["8.8.8.8", "2001:4860:4860::8888"], 1400)
+    assert str(config.session[0].pool().allocate()) == "10.45.0.100"
     assert config.management is None
 
 

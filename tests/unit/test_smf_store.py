@@ -138,6 +138,36 @@ def test_a_failed_procedure_is_kept_as_it_ended(tmp_path: Path) -> None:
     through_a_restart(tmp_path, before, after)
 
 
+def test_a_procedure_that_never_ended_has_never_been(tmp_path: Path) -> None:
+    async def before(made: Rig) -> None:
+        await made.active()
+        (session,) = made.smf.sessions
+        made.world.gnb_n3 = session.n3
+        # The gNB has switched, and then the SMF dies.
+        made.world.after_each = lambda: _die_after_the_switch(made)
+        with pytest.raises(_DiedError):
+            await made.smf.insert_ulcl("1", "upf-edge", (MEC_FLOW,))
+        assert made.world.gnb_n3 != session.n3
+        made.world.after_each = lambda: None
+
+    async def after(made: Rig) -> None:
+        await associated(made)
+        assert made.world.upfs["upf-edge"] == {}
+        assert made.world.uplink_path() == ["upf-cloud"]
+        assert made.world.downlink_path() == ["upf-cloud", "gnb"]
+
+    through_a_restart(tmp_path, before, after)
+
+
+class _DiedError(Exception):
+    """Not a failure of a step: nothing is rolled back."""
+
+
+def _die_after_the_switch(made: Rig) -> None:
+    if made.world.calls[-1][0] == "gnb":
+        raise _DiedError
+
+
 def test_a_pool_that_is_not_configured_any_more_takes_its_sessions_with_it(tmp_path: Path) -> None:
     async def before(made: Rig) -> None:
         await made.active()
