@@ -1,8 +1,9 @@
 """The SMF's YAML file: keys as in Open5GS's smf.yaml where it has them, unknown keys refused, all problems at once.
 
 Ours are `name`, `dnai`, `role` and `capacity` of a UPF; `sst`, `sd`, `qfi`, `upf`, `ssc_mode`, `ambr`, `charging` and
-`flows` of a session; `pfcp.heartbeat`, `pfcp.t1`, `management`, `db`, `ulcl`, `ssc` and `recovery`. What Open5GS has
-and we have no use for (see `SmfConfig` and `SmfFile`) is taken and ignored, so that its file can be used as it is.
+`flows` of a session; `pfcp.heartbeat`, `pfcp.t1`, `management`, `db`, `ulcl`, `paging`, `ssc` and `recovery`. What
+Open5GS has and we have no use for (see `SmfConfig` and `SmfFile`) is taken and ignored, so that its file can be used
+as it is.
 """
 
 from __future__ import annotations
@@ -206,6 +207,12 @@ class UlClTimes(Section):
     guard: DurationMs = 200.0
 
 
+class Paging(Section):
+    """`within`: how long a UE that is paged has for its service request, before its packets are thrown away."""
+
+    within: DurationMs = 5000.0
+
+
 class Ssc(Section):
     """`lifetime`: how long the old session of SSC mode 3 stays beside the new one (TS 23.502 §4.3.5.2)."""
 
@@ -229,6 +236,7 @@ class SmfConfig(Section):
     dns: Annotated[tuple[Address, ...], OneOrMore] = ()
     mtu: int | None = Field(default=None, ge=576, le=65535)
     ulcl: UlClTimes = UlClTimes()
+    paging: Paging = Paging()
     ssc: Ssc = Ssc()
     recovery: Recovery = Recovery()
     gtpc: Ignored = None

@@ -54,17 +54,25 @@ class Reports:
 
     async def _page(self, entry: Entry) -> None:
         """Network triggered service request, TS 23.502 §4.2.3.3."""
-        core, session = self._core, entry.session
         try:
-            # The gNB answers before the UE does: its service request needs the session for itself.
-            if session.state in _IDLE:
-                core.emit("paging", **name(session.context))
-                await core.ports.ran.page(session)
-        except RanError as error:
-            core.emit("paging_failed", **name(session.context), reason=str(error))
-            await self._discard(entry)
+            if entry.session.state in _IDLE:
+                await self._page_idle(entry)
         finally:
             entry.is_paging = False
+
+    async def _page_idle(self, entry: Entry) -> None:
+        core, context = self._core, entry.session.context
+        core.emit("paging", **name(context))
+        reason = "no service request"
+        try:
+            # The gNB answers before the UE does, whose service request needs the session for itself.
+            await core.ports.ran.page(entry.session)
+            await core.ports.sleep(core.config.paging.within / 1000)
+        except RanError as error:
+            reason = str(error)
+        if entry.session.state in _IDLE:
+            core.emit("paging_failed", **name(context), reason=reason)
+            await self._discard(entry)
 
     async def _discard(self, entry: Entry) -> None:
         ref = entry.session.context.ref

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from core_stub.pfcp.ies import ApplyAction, Cause, DownlinkDataReport, FTeid, ReportType, SmReqFlags
 from core_stub.pfcp.messages import SessionModificationRequest, SessionReportRequest
 from core_stub.smf.session import State
-from tests.support.smf import GNB
+from tests.support.smf import GNB, smf_yaml
 from tests.support.smf_rig import INSERT, N3, Rig, run_on_rig
 
 BUFFER = ApplyAction.BUFF | ApplyAction.NOCP
@@ -104,6 +105,37 @@ def test_a_ue_paged_in_vain_has_its_packets_dropped(tmp_path: Path, fault: str) 
         # The next packet is another chance.
         await report_downlink(rig)
         assert ("page", "1") in rig.world.asked
+
+    run_on_rig(tmp_path, scenario)
+
+
+def test_a_ue_that_does_not_answer_its_paging_has_its_packets_dropped(tmp_path: Path) -> None:
+    async def scenario(rig: Rig) -> None:
+        await rig.idle()
+        await report_downlink(rig)
+        assert ("sleep", 2.5) in rig.world.calls
+        assert rig.event("paging_failed")["reason"] == "no service request"
+        assert modifications(rig, "upf-cloud")[-1].flags == SmReqFlags.DROBU
+
+    data = smf_yaml()
+    data["smf"]["paging"] = {"within": "2.5s"}
+    run_on_rig(tmp_path, scenario, data)
+
+
+def test_a_ue_that_answers_its_paging_keeps_its_packets(tmp_path: Path) -> None:
+    async def scenario(rig: Rig) -> None:
+        await rig.idle()
+        entry = rig.smf.core.known("1")
+
+        def answer() -> None:
+            active = replace(entry.session, state=State.ACTIVE, gnb_f_teid=GNB)
+            rig.smf.core.table.update(entry, active)
+
+        # While the SMF waits for it.
+        rig.world.after_each = answer
+        await report_downlink(rig)
+        assert rig.kinds("paging", "paging_failed") == ["paging"]
+        assert all(modification.flags is None for modification in modifications(rig, "upf-cloud"))
 
     run_on_rig(tmp_path, scenario)
 
