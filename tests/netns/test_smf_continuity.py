@@ -84,7 +84,14 @@ def smf(directory: Path, **of_edge: object) -> Any:
     config = {
         "pfcp": n4 | {"heartbeat": "200ms", "t1": "500ms"},
         "sbi": {"server": [{"address": SMF}]},
-        "session": [{"subnet": "10.45.0.0/16", "dnn": "internet"}],
+        "session": [
+            {
+                "subnet": "10.45.0.0/16",
+                "dnn": "internet",
+                "ambr": {"uplink": "1Gbit", "downlink": "1Gbit"},
+                "charging": {"rating_group": 5, "volume_threshold": 10**9, "period": 1},
+            }
+        ],
         "management": {"socket": str(directory / "net.sock")},
         "ulcl": {"guard": "50ms"},
         "db": str(directory / "smf.db"),
@@ -105,8 +112,10 @@ def run_on_core(directory: Path, scenario: Callable[[Core], Awaitable[None]], **
                 await core.start(function)
             await core.event("smf", "all_associated")
             await core.call("gnb", "POST", "/attach", {"ue": "ue1", "dnn": "internet", "sscMode": 2})
-            with closing(Echo("mec", "dn")):
+            with closing(Echo("mec", "dn")), closing(Capture("n3bridge")) as n4:
                 await scenario(core)
+                wrong = "pfcp && (_ws.malformed || _ws.expert.severity >= 0x600000)"
+                assert n4.dissect(directory, wrong, "frame.number", "_ws.expert.message") == []
         finally:
             await core.close()
 
@@ -268,3 +277,26 @@ def test_ssc_mode_2_makes_the_session_anew_at_another_psa(tmp_path: Path) -> Non
         assert (await core.call("psa", "GET", "/sessions"))["sessions"] == []
 
     run_on_core(tmp_path, scenario, role="psa")
+
+
+def test_what_is_used_is_reported_and_summed(tmp_path: Path) -> None:
+    async def scenario(core: Core) -> None:
+        for _ in range(5):
+            assert await ask(b"x" * 1000, CLOUD) == b"dn:" + b"x" * 1000
+        await core.event("smf", "usage_report")
+        usage: dict[str, Any] = {}
+
+        async def total() -> int:
+            (session,) = await core.call("smf", "GET", "/sessions")
+            (account,) = session["usage"]
+            usage.update(account)
+            return int(account["total"])
+
+        deadline = asyncio.get_running_loop().time() + WITHIN_S
+        # IPv4 and UDP headers count too, and the name of the node that answers.
+        while await total() < 5 * (1028 + 1031):
+            assert asyncio.get_running_loop().time() < deadline, usage
+            await asyncio.sleep(0.05)
+        assert (usage["rating_group"], usage["uplink"], usage["downlink"]) == (5, 5 * 1028, 5 * 1031)
+
+    run_on_core(tmp_path, scenario)

@@ -160,3 +160,11 @@ def test_a_charging_rule_and_a_flow_become_values(tmp_path: Path) -> None:
     assert pool.charging.rule() == ChargingRule(7, volume_quota=1000)
     flow = pool.flows[0].in_slot(1)
     assert (flow.slot, flow.qfi, flow.five_qi, flow.gbr, flow.charging) == (1, 2, 1, Rates(1000, 2500), None)
+
+
+def test_the_file_of_the_guide_is_one(tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[2] / "docs/guides/smf.md").read_text()
+    (tmp_path / "smf.yaml").write_text(guide.partition("```yaml")[2].partition("```")[0])
+    config = load(tmp_path / "smf.yaml", {})
+    assert [upf.label for upf in config.pfcp.client.upf] == ["192.0.2.7", "edge"]
+    assert config.session[0].flows[0].qfi == 2
