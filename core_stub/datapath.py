@@ -210,6 +210,7 @@ class GtpuSocket:
                 self._on_signalling(message, peer[0])
             case EndMarker():
                 self._faults["end marker"] += 1
+                self._on_signalling(message, peer[0])
 
 
 def _bound(address: IPv4Address) -> socket.socket:

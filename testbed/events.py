@@ -8,10 +8,17 @@ controller       switch_up, switch_down   {dpid}
 probes           stopped                  {name, …}
 SMF and UPF      association              {peer, name, state: up|down, reason}
 SMF              all_associated           the first time that every UPF is
-                 session_established, session_activated, session_released, ulcl_inserted, ulcl_removed
-                                          {ue, ref, dnn, ue_ipv4, psa}
-                 session_lost             {ue, ref, upf, reason}   that UPF has forgotten its part
+                 session_established, session_activated, session_deactivated, session_released, path_switched,
+                 ulcl_inserted, ulcl_relocated, ulcl_removed, flow_added, flow_removed, psa_replacement
+                                          {ue, ref, dnn, ue_ipv4, psa, …}
+                 session_restored         {ue, ref, upf}           after a restart of that UPF, or of the SMF
+                 session_moved            {ue, ref, old, psa}      another UPF does what that one did, or none
+                 session_lost             {ue, ref, upf, reason}   that UPF has forgotten it, and no other takes it
                  session_report           {ue, ref, upf, report}
+                 paging, paging_failed    {ue, ref}
+                 usage_report             {ue, ref, rating_group, trigger, uplink, downlink, total, duration}: sums
+                 quota_granted, quota_exhausted  {ue, ref, rating_group}
+                 gtpu_path                {upf, remote, state: up|down}
                  step                     {ue, ref, procedure, step}
                  procedure_failed         {ue, ref, procedure, step, reason}
 UPF              session_established, session_modified, session_deleted
@@ -19,6 +26,8 @@ UPF              session_established, session_modified, session_deleted
 gNB              pdu_session_established  {ue, ref, ue_ipv4, uplink, downlink}
                  pdu_session_released     {ue, ref}
                  n3_path_switched         {ue, old, new}
+                 ue_idle, paged, service_request, qos_rules, handed_over, handover_complete, pdu_session_expires
+                                          {ue, …}
 
 `ue` is the UE's name (the SMF's APIs call it SUPI), `ref` the SMF's SM context, `ue_ipv4` the address of the session,
 `peer` an address and port; F-TEIDs (`uplink`, `downlink`, `old`, `new`, `f_teids`) are `{teid, ipv4}`.
@@ -32,11 +41,12 @@ import threading
 import time
 
 _lock = threading.Lock()
+_encode = json.JSONEncoder(default=str).encode
 
 
 def emit(event: str, **fields: object) -> None:
     """Write one event as one line, from any thread; values that JSON has not become text."""
-    line = json.dumps({"event": event, "t": time.time(), **fields}, default=str) + "\n"
+    line = _encode({"event": event, "t": time.time(), **fields}) + "\n"
     with _lock:
         sys.stdout.write(line)
         sys.stdout.flush()
