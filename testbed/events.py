@@ -35,18 +35,44 @@ gNB              pdu_session_established  {ue, ref, ue_ipv4, uplink, downlink}
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import threading
 import time
 
+WITHIN_S = 0.005
+"""How much later than it happened an event of an event loop may be written: a write for each would cost more than all
+else that a busy network function does for a session."""
+
 _lock = threading.Lock()
 _encode = json.JSONEncoder(default=str).encode
+_flushing: asyncio.AbstractEventLoop | None = None
 
 
 def emit(event: str, **fields: object) -> None:
     """Write one event as one line, from any thread; values that JSON has not become text."""
+    global _flushing  # noqa: PLW0603 - there is one standard output
     line = _encode({"event": event, "t": time.time(), **fields}) + "\n"
+    loop = _running_loop()
     with _lock:
         sys.stdout.write(line)
+        if loop is None:
+            sys.stdout.flush()
+        elif _flushing is not loop:
+            _flushing = loop
+            loop.call_later(WITHIN_S, _flush)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _flush() -> None:
+    global _flushing  # noqa: PLW0603
+    with _lock:
+        _flushing = None
         sys.stdout.flush()
