@@ -180,7 +180,7 @@ def test_a_client_that_never_reads_does_not_block_others(bench: Bench) -> None:
 def test_an_interface_that_goes_away_takes_only_its_own_link_down(bench: Bench) -> None:
     ip_batch("link del wA1", namespace=bench.middle)
     event = bench.wire.event()
-    assert (event["event"], event["link"]) == ("link-down", "l1")
+    assert (event["event"], event["link"]) == ("link_down", "l1")
     assert bench.carries(0)
     profile = LinkProfile(delay_ms=1)
     with pytest.raises(LinkEngineError, match=r"^link l1: the link is down"):
@@ -199,7 +199,7 @@ def test_an_interface_set_down_under_traffic_leaves_the_process_idle(bench: Benc
     with bench.traffic(1) as traffic:
         traffic.blast(1000)
         ip_batch("link set wB1 down", namespace=bench.middle)
-        assert bench.wire.event()["event"] == "link-down"
+        assert bench.wire.event()["event"] == "link_down"
         traffic.blast(1000)
     assert ticks_in_a_quiet_second(bench.wire) <= 3
     assert bench.carries(0)

@@ -317,7 +317,7 @@ static void print_notice(void)
 {
     struct notice notice;
     if (read(notice_fd, &notice, sizeof notice) == sizeof notice)
-        printf("{\"event\":\"link-down\",\"t\":%.6f,\"link\":\"%s\",\"ifname\":\"%s\"}\n", (double)clock_ns() / 1e9,
+        printf("{\"event\":\"link_down\",\"t\":%.6f,\"link\":\"%s\",\"ifname\":\"%s\"}\n", (double)clock_ns() / 1e9,
                notice.link, notice.ifname);
 }
 

@@ -21,7 +21,7 @@
  *      links.c     the links: open, close                 line.c      the limited line, its queue, CoDel
  *      profile.c   reads profiles                         flight.c    frames on their way, and which direction is next
  *      json.c      reads flat JSON objects                chance.c    loss, jitter: what a direction draws
- *                                                         frame.c     segmentation, checksums, ECN, corruption
+ *                                                         frame.c     tags, segmentation, checksums, corruption
  *
  * Frames carry virtio-net headers (PACKET_VNET_HDR): TCP super-packets and unfinished checksums pass as they are. Where
  * the profile speaks of packets, super-packets are first cut into what the wire would carry.
@@ -160,6 +160,7 @@ struct layout {
     uint32_t transport, payload;
     uint8_t protocol;
 };
+struct packet *put_tag(struct packet *packet, uint16_t tpid, uint16_t tci);
 bool read_layout(const struct packet *packet, struct layout *layout);
 struct packet *cut_segment(const struct packet *whole, const struct layout *layout, uint32_t number);
 void finish_checksum(struct packet *packet);
