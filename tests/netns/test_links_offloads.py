@@ -104,7 +104,9 @@ TAGGED = {"whole": (LinkProfile(delay_ms=1), [4000]), "cut": (PER_PACKET["rate"]
 @pytest.mark.parametrize("profile", [LinkProfile(delay_ms=1), PER_PACKET["rate"]], ids=["delay", "rate"])
 def test_a_tagged_frame_arrives_with_its_tag(link: Rig, tag: tuple[int, int], profile: LinkProfile) -> None:
     link.add(profile)
-    data = b"\x88\xb5" + bytes(i % 251 for i in range(FULL_FRAME - 14))
+    # Packet sockets do not let an 802.1ad tag exceed the MTU, only one of 802.1Q.
+    size = FULL_FRAME - 14 - (0 if tag[0] == 0x8100 else 4)
+    data = b"\x88\xb5" + bytes(i % 251 for i in range(size))
     frames = [tagged(*tag, data[:50]), tagged(*tag, data)]
     with TaggedFrames(link.a) as source, TaggedFrames(link.b) as sink:
         for frame in frames:

@@ -17,10 +17,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SEND_BUDGET 64       /* frames sent before we look at arrivals again */
-#define BUSY 100             /* frames in RATE_WINDOW from which on we take many at a time */
-#define RATE_WINDOW 10000000 /* ns */
-#define NAP 20000            /* ns, and the 20 to 60 µs that waking up takes */
+#define SEND_BUDGET 64        /* frames sent before we look at arrivals again */
+#define BUSY 100              /* frames in RATE_WINDOW from which on we take many at a time */
+#define RATE_WINDOW 10000000  /* ns */
+#define NAP 20000             /* ns; waking up takes as long again */
 #define LONGEST_SHIFT 1000000 /* ns at work without a nap */
 
 int64_t spin_ns = 60 * 1000; /* by measurement: 100 costs half as much CPU again and gains nothing, 20 is late */
@@ -231,8 +231,8 @@ static bool busy(int64_t now)
 }
 
 /*
- * Where a batch came full, more is waiting, and a nap would only cost rate: 0.59 of a veth pair's instead of 0.95. But
- * a real-time thread that never sleeps is put off the core by the kernel, for 50 ms of a second (the "fair server"), in which a line that is limited to 1 Gbit/s runs empty.
+ * Where a batch came full, more is waiting, and a nap would only cost rate. But a real-time thread that never sleeps is
+ * taken off its core by the kernel for 50 ms of each second, and a line of 1 Gbit/s runs empty in that time.
  */
 static bool wants_nap(int64_t now, int64_t due, int64_t rested)
 {

@@ -28,7 +28,7 @@ static void enter_line(struct direction *d, struct packet *packet)
         flip_bit(packet, random_below(&d->random, (packet->length - 14) * 8UL));
         bump(&d->counters.corrupted, 1);
     }
-    d->backlog += packet->length;
+    d->backlog += footprint(packet);
     if (d->backlog > MAX_BACKLOG)
         discard(d, packet, &d->counters.dropped_queue);
     else if (d->profile.rate_bps > 0 || d->waiting.head)
@@ -117,6 +117,8 @@ static struct packet *take(struct packet **buffer, uint32_t length)
     }
     packet = realloc(*buffer, sizeof *packet + length);
     *buffer = NULL;
+    if (!packet)
+        die("out of memory");
     packet->length = packet->wire_bytes = length;
     packet->wire_packets = 1;
     return packet;

@@ -40,7 +40,7 @@
 #define MAX_FRAME (65536 + 256)   /* a TCP super-packet and its headers */
 #define MAX_NAME 63
 #define BATCH 32                  /* frames read or written per system call */
-#define MAX_BACKLOG (256UL << 20) /* bytes on their way per direction, so that no profile can eat the machine */
+#define MAX_BACKLOG (256UL << 20) /* bytes of memory per direction, so that no profile can eat the machine */
 #define BUCKETS 496               /* of the lateness histogram: 8 per power of two of nanoseconds */
 #define NOT_QUEUED SIZE_MAX
 #define NEVER INT64_MAX
@@ -79,6 +79,13 @@ struct packet {
     struct virtio_net_hdr offload;
     uint8_t frame[];
 };
+
+/* Bytes of memory; malloc adds 16 at most. */
+static inline size_t footprint(const struct packet *packet)
+{
+    return sizeof *packet + 16 + packet->length;
+}
+
 #define SENT_FROM offsetof(struct packet, offload) /* header and frame are read and written in one piece */
 
 struct queue {
@@ -109,7 +116,7 @@ struct direction {
     struct queue flight;         /* on their way, in order */
     struct packet **overtaking;  /* a heap of those on their way that come before the last of `flight` */
     size_t overtaking_count, overtaking_room;
-    size_t backlog;              /* bytes in all of these */
+    size_t backlog;              /* bytes of memory in all of these */
     int64_t last_due;            /* of the last in `flight` */
     uint64_t order;
 
