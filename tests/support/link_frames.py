@@ -113,7 +113,7 @@ def udp_super_packet(tag: bytes, payload: bytes, size: int) -> tuple[bytes, byte
 
 def _sum16(data: bytes) -> int:
     """The ones' complement sum of RFC 1071."""
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return total
