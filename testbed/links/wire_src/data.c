@@ -231,8 +231,8 @@ static bool busy(int64_t now)
 }
 
 /*
- * Where a batch came full, more is waiting, and a nap would only cost rate. But a real-time thread that never sleeps is
- * taken off its core by the kernel for 50 ms of each second, and a line of 1 Gbit/s runs empty in that time.
+ * Where a batch came full, more is waiting, and a nap would only cost rate. But a real-time thread should not keep others
+ * off its core for long: better often and briefly than when the kernel's fair server insists (ADR 6 has the figures).
  */
 static bool wants_nap(int64_t now, int64_t due, int64_t rested)
 {
