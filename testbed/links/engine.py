@@ -79,7 +79,11 @@ class LinkEngine(Protocol):
         """Start to emulate; raises LinkEngineError naming the link that could not be joined."""
 
     def change(self, name: str, a_to_b: LinkProfile, b_to_a: LinkProfile) -> None:
-        """Give a running link new profiles; packets on their way keep the old ones."""
+        """Give a running link new profiles.
+
+        Packets on their way keep the old ones. Those that wait for the limited line are sent at the new rate, as in tbf
+        and on any real line.
+        """
 
     def set_up(self, name: str, *, up: bool) -> None:
         """Mend a link or cut it: then nothing passes, and what is on its way is lost."""

@@ -61,7 +61,8 @@ class LinkProfile:
     Without `reorder` packets keep their order however delay varies. `loss`, `duplicate` and `corrupt` are chances per
     packet from 0 to 1; a corrupted packet has one bit flipped. Of `loss`, `loss_bursts` and `loss_trace` at most one is
     given; a trace says for each packet in turn whether it is lost and starts again at its end. `rate_bps` counts whole
-    Ethernet frames and is None where the link does not limit; a limited link has a queue.
+    Ethernet frames and is None where the link does not limit; a limited link has a queue. What waits in it when the
+    profile changes is sent at the new rate.
     """
 
     delay_ms: float = 0.0

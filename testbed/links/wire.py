@@ -46,7 +46,7 @@ class WireEngine:
             self._links.append(link.name)
 
     def change(self, name: str, a_to_b: LinkProfile, b_to_a: LinkProfile) -> None:
-        """Give a running link new profiles; packets on their way keep the old ones. Raises LinkEngineError."""
+        """Give a running link new profiles, as `LinkEngine.change` says; raises LinkEngineError."""
         self._ask("change", name, **_profiles(a_to_b, b_to_a))
 
     def set_up(self, name: str, *, up: bool) -> None:

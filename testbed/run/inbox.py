@@ -25,7 +25,7 @@ class Inbox:
 
     def put(self, process: str, event: dict[str, Any]) -> None:
         """Take an event."""
-        kind = str(event["event"]).replace("-", "_")
+        kind = str(event["event"])
         fields = {name: value for name, value in event.items() if name not in ("event", "process")}
         self._record.event(kind, process=process, **fields)
         with self._changed:

@@ -301,6 +301,17 @@ def test_a_change_leaves_packets_on_their_way_alone(link: Rig) -> None:
         assert min(arrival.delay_ms for arrival in traffic.arrivals(10)) >= 300
 
 
+def test_packets_that_wait_for_the_line_are_served_at_the_new_rate(link: Rig) -> None:
+    link.add(LinkProfile(rate_bps=10_000, queue=Queue(packets=100)))
+    with link.traffic() as traffic:
+        traffic.blast(30, size=1250)
+        link.change(LinkProfile(rate_bps=10_000_000, queue=Queue(packets=100)))
+        arrivals = traffic.arrivals(30, quiet_s=5)
+    assert [arrival.sequence for arrival in arrivals] == list(range(30))
+    # At the old rate each would take a second, as the one that was being sent may.
+    assert arrivals[-1].delay_ms < 10_000
+
+
 def test_counters_tell_what_each_direction_carried(link: Rig) -> None:
     link.add(LinkProfile(delay_ms=1), LinkProfile(delay_ms=1))
     with link.traffic() as there, link.traffic_back() as back:

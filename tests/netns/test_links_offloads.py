@@ -10,7 +10,7 @@ import pytest
 
 from testbed import netns
 from testbed.links.profile import LinkProfile, Queue
-from tests.support.link_frames import Frames, transfer
+from tests.support.link_frames import Frames, Offload, TaggedFrames, tagged, transfer, udp_super_packet
 from tests.support.link_rig import Rig, ip_batch, rig
 
 pytestmark = pytest.mark.netns
@@ -94,3 +94,46 @@ def test_a_super_packet_counts_as_the_packets_it_stands_for(link: Rig) -> None:
             traffic.receiver.recv(2000)
     counters = link.engine.counters()[0].a_to_b
     assert (counters.packets, counters.bytes) == (20, 1950 + 20 * 42)
+
+
+TAGS = {"802.1Q": (0x8100, 0x600A), "802.1ad": (0x88A8, 0x0FFE), "priority": (0x8100, 0xE000)}
+TAGGED = {"whole": (LinkProfile(delay_ms=1), [4000]), "cut": (PER_PACKET["rate"], [1000] * 4)}
+
+
+@pytest.mark.parametrize("tag", TAGS.values(), ids=TAGS)
+@pytest.mark.parametrize("profile", [LinkProfile(delay_ms=1), PER_PACKET["rate"]], ids=["delay", "rate"])
+def test_a_tagged_frame_arrives_with_its_tag(link: Rig, tag: tuple[int, int], profile: LinkProfile) -> None:
+    link.add(profile)
+    # Packet sockets do not let an 802.1ad tag exceed the MTU, only one of 802.1Q.
+    size = FULL_FRAME - 14 - (0 if tag[0] == 0x8100 else 4)
+    data = b"\x88\xb5" + bytes(i % 251 for i in range(size))
+    frames = [tagged(*tag, data[:50]), tagged(*tag, data)]
+    with TaggedFrames(link.a) as source, TaggedFrames(link.b) as sink:
+        for frame in frames:
+            source.send(frame)
+        assert [frame for _, frame in sink.received()] == frames
+    assert link.engine.counters()[0].a_to_b.dropped_error == 0
+
+
+def test_a_tag_below_a_tag_stays_there(link: Rig) -> None:
+    link.add(LinkProfile(delay_ms=1))
+    frame = tagged(0x88A8, 7, bytes.fromhex("8100 0005 88b5") + bytes(range(100)))
+    with TaggedFrames(link.a) as source, TaggedFrames(link.b) as sink:
+        source.send(frame)
+        assert [frame for _, frame in sink.received()] == [frame]
+
+
+@pytest.mark.parametrize(("profile", "sizes"), TAGGED.values(), ids=TAGGED)
+def test_a_tagged_super_packet_keeps_its_tag_and_its_layout(link: Rig, profile: LinkProfile, sizes: list[int]) -> None:
+    link.add(profile)
+    payload = bytes(i % 251 for i in range(4000))
+    with TaggedFrames(link.a) as source, TaggedFrames(link.b) as sink:
+        source.send(*udp_super_packet(bytes.fromhex("8100 000a"), payload, 1000))
+        received = sink.received()
+    headers = 14 + 4 + 20 + 8
+    assert [len(frame) - headers for _, frame in received] == sizes
+    assert b"".join(frame[headers:] for _, frame in received) == payload
+    for offload, frame in received:
+        assert frame[12:18] == bytes.fromhex("8100 000a 0800")
+        # Where UDP begins in the frame without its tag, as the kernel hands it over.
+        assert offload == Offload(checksum_start=34, checksum_offset=6)

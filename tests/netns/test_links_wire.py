@@ -18,6 +18,7 @@ from testbed.links.engine import EmulatedLink, LinkEngineError
 from testbed.links.profile import LinkProfile, Queue
 from testbed.links.wire import BINARY, WireEngine
 from tests.support.link_rig import Traffic, WireProcess, ip_batch, join, namespaces, wire_process
+from tests.support.polling import eventually
 
 pytestmark = pytest.mark.netns
 
@@ -26,6 +27,7 @@ PROFILE = {
     for side in ("a_to_b", "b_to_a")
     for key, value in (("delay_ms", 1), ("jitter_ms", 0), ("loss", 0), ("rate_bps", None), ("queue.ms", 50))
 }
+UDP_SEGMENT = 103
 CHANGE = {"op": "change", "name": "l0", **PROFILE}
 
 
@@ -78,7 +80,12 @@ BAD_LINES = {
     b"hello\n": "want one JSON object",
     b"\n": "want one JSON object",
     b"{}\n": "column 1: want a plain key",
-    b"\x00\xff\xfe\n": "want one JSON object",
+    b"\x00\xff\xfe\n": "want text, without NUL",
+    b'{"op":"counters"}\x00{"op":"reboot"}\n': "want text, without NUL",
+    b"\xff\xfe\n": "want one JSON object",
+    b'{"op":' + b"[" * 5000 + b"\n": "want a plain string, a number",
+    b'{"op":[' + b"1," * 1_000_001 + b"1]}\n": "an array of up to 1000000 numbers",
+    b"{" + b",".join(b'"k%d":1' % i for i in range(500)) + b"}\n": "too many members",
     b'{"op":"counters"} {}\n': "want the end of the line",
     b'{"op":"counters",\n': "want a plain key",
     b'{"op":"counters","op":"counters"}\n': "op: given twice",
@@ -100,6 +107,8 @@ BAD_LINES = {
     line(**CHANGE | {"a_to_b.delay_ms": "1"}): "a_to_b.delay_ms: want a number",
     line(**CHANGE | {"a_to_b.delay_ms": True}): "a_to_b.delay_ms: want a number",
     line(**CHANGE | {"a_to_b.jitter_ms": 1e300}): "a_to_b.jitter_ms: want a number",
+    line(**CHANGE).replace(b"50", b"9" * 400): "want a plain string, a number",
+    line(**CHANGE).replace(b"50", b"-0x1p3"): "column",
     line(**CHANGE | {"a_to_b.jitter_ms": float("nan")}): "want a plain string, a number",
     line(**CHANGE | {"b_to_a.loss": 1.01}): "b_to_a.loss: want a number from 0 to 1",
     line(**CHANGE | {"b_to_a.rate_bps": 0}): "b_to_a.rate_bps: want a number from 1 to 1e+12",
@@ -139,8 +148,15 @@ def test_bad_requests_get_an_error_and_disturb_nothing(bench: Bench) -> None:
     assert [counters.name for counters in bench.engine.counters()] == ["l0", "l1"]
 
 
-@pytest.mark.parametrize("data", [b'{"op":"coun', b"x" * 100_000], ids=["half a line", "a line without end"])
-def test_a_line_that_does_not_end_is_refused(bench: Bench, data: bytes) -> None:
+ENDLESS = {
+    "half a line": (b'{"op":"coun', "the line does not end"),
+    "a long line": (b"x" * 100_000, "the line does not end"),
+    "a huge line": (b"x" * (9 << 20), "the line is too long"),
+}
+
+
+@pytest.mark.parametrize(("data", "complaint"), ENDLESS.values(), ids=ENDLESS)
+def test_a_line_that_does_not_end_is_refused(bench: Bench, data: bytes, complaint: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.settimeout(5)
         client.connect(str(bench.wire.control))
@@ -148,9 +164,9 @@ def test_a_line_that_does_not_end_is_refused(bench: Bench, data: bytes) -> None:
             client.sendall(data)
             client.shutdown(socket.SHUT_WR)
         except OSError:
-            assert len(data) > 4096, "only the endless line may be cut off while it is still being sent"
+            assert len(data) > 8 << 20, "only the huge line may be cut off while it is still being sent"
         reply = json.loads(client.makefile().readline())
-    assert reply["ok"] is False
+    assert reply == {"ok": False, "error": complaint}
     assert bench.carries(0)
 
 
@@ -180,7 +196,7 @@ def test_a_client_that_never_reads_does_not_block_others(bench: Bench) -> None:
 def test_an_interface_that_goes_away_takes_only_its_own_link_down(bench: Bench) -> None:
     ip_batch("link del wA1", namespace=bench.middle)
     event = bench.wire.event()
-    assert (event["event"], event["link"]) == ("link-down", "l1")
+    assert (event["event"], event["link"]) == ("link_down", "l1")
     assert bench.carries(0)
     profile = LinkProfile(delay_ms=1)
     with pytest.raises(LinkEngineError, match=r"^link l1: the link is down"):
@@ -199,7 +215,7 @@ def test_an_interface_set_down_under_traffic_leaves_the_process_idle(bench: Benc
     with bench.traffic(1) as traffic:
         traffic.blast(1000)
         ip_batch("link set wB1 down", namespace=bench.middle)
-        assert bench.wire.event()["event"] == "link-down"
+        assert bench.wire.event()["event"] == "link_down"
         traffic.blast(1000)
     assert ticks_in_a_quiet_second(bench.wire) <= 3
     assert bench.carries(0)
@@ -264,6 +280,18 @@ def test_a_queue_holds_no_more_memory_than_it_may(bench: Bench) -> None:
         traffic.blast(20_000, size=1250)
     assert bench.engine.counters()[0].a_to_b.dropped_queue > 15_000
     assert bench.wire.resident_bytes() - before < 6_000_000
+
+
+def test_small_frames_take_no_more_memory_than_large_ones(bench: Bench) -> None:
+    bench.engine.change("l0", LinkProfile(delay_ms=60_000, duplicate=1.0), LinkProfile())
+    before = bench.wire.resident_bytes()
+    with bench.traffic(0) as traffic:
+        traffic.sender.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 16)
+        for _ in range(20_000):
+            traffic.sender.send(bytes(60 * 16))
+    # Of 2.4 million frames there is room for some two million, in 256 MB of which they themselves are a half.
+    assert eventually(lambda: bench.engine.counters()[0].a_to_b.dropped_queue, lambda dropped: dropped > 0)
+    assert bench.wire.resident_bytes() - before < 300 << 20
 
 
 def test_sigterm_ends_it_cleanly_under_traffic(bench: Bench) -> None:

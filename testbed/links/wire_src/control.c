@@ -218,14 +218,16 @@ static bool send_reply(int fd, const char *text, size_t size)
     return true;
 }
 
-static bool answer(int fd, char *line)
+static bool answer(int fd, char *line, size_t length)
 {
     char *text = NULL;
     size_t size = 0;
     struct object request = {0};
     FILE *reply = open_memstream(&text, &size);
+    if (!reply)
+        die("out of memory");
     fputs("{\"ok\":true", reply);
-    if (!handle_request(line, reply, &request)) {
+    if (strlen(line) < length ? !complain("want text, without NUL") : !handle_request(line, reply, &request)) {
         rewind(reply);
         fprintf(reply, "{\"ok\":false,\"error\":\"%s\"", complaint);
     }
@@ -273,7 +275,7 @@ static bool answer_lines(struct client *client)
         *newline = '\0';
         char *line = start;
         start = newline + 1;
-        if (!answer(client->fd, line))
+        if (!answer(client->fd, line, (size_t)(newline - line)))
             return false;
     }
     client->used -= (size_t)(start - client->line);
@@ -281,21 +283,25 @@ static bool answer_lines(struct client *client)
     return true;
 }
 
+/* The reply to what is no line; false, since this client is done with. */
+static bool refuse(const struct client *client, const char *reply)
+{
+    send_reply(client->fd, reply, strlen(reply));
+    return false;
+}
+
 static bool serve_client(struct client *client)
 {
-    ssize_t count = -1;
-    bool room = make_room(client);
-    if (room)
-        count = recv(client->fd, client->line + client->used, client->room - 1 - client->used, MSG_DONTWAIT);
-    if (room && count < 0)
+    if (!make_room(client))
+        return refuse(client, "{\"ok\":false,\"error\":\"the line is too long\"}\n");
+    ssize_t count = recv(client->fd, client->line + client->used, client->room - 1 - client->used, MSG_DONTWAIT);
+    if (count < 0)
         return errno == EAGAIN || errno == EINTR;
-    client->used += room ? (size_t)count : 0;
-    if (room && !answer_lines(client))
+    client->used += (size_t)count;
+    if (!answer_lines(client))
         return false;
-    if (!room || (count == 0 && client->used > 0)) {
-        answer(client->fd, strcpy(client->line, "a line that is too long, or that does not end"));
-        return false;
-    }
+    if (count == 0 && client->used > 0)
+        return refuse(client, "{\"ok\":false,\"error\":\"the line does not end\"}\n");
     return count > 0;
 }
 
@@ -317,7 +323,7 @@ static void print_notice(void)
 {
     struct notice notice;
     if (read(notice_fd, &notice, sizeof notice) == sizeof notice)
-        printf("{\"event\":\"link-down\",\"t\":%.6f,\"link\":\"%s\",\"ifname\":\"%s\"}\n", (double)clock_ns() / 1e9,
+        printf("{\"event\":\"link_down\",\"t\":%.6f,\"link\":\"%s\",\"ifname\":\"%s\"}\n", (double)clock_ns() / 1e9,
                notice.link, notice.ifname);
 }
 

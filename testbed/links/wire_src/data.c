@@ -17,16 +17,18 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SEND_BUDGET 64 /* frames sent before we look at arrivals again */
-#define BUSY 100       /* frames in RATE_WINDOW from which on we take many at a time */
-#define RATE_WINDOW 10000000
-#define BUSY_NAP 40000
+#define SEND_BUDGET 64        /* frames sent before we look at arrivals again */
+#define BUSY 100              /* frames in RATE_WINDOW from which on we take many at a time */
+#define RATE_WINDOW 10000000  /* ns */
+#define NAP 20000             /* ns; waking up takes as long again */
+#define LONGEST_SHIFT 1000000 /* ns at work without a nap */
 
 int64_t spin_ns = 60 * 1000; /* by measurement: 100 costs half as much CPU again and gains nothing, 20 is late */
 int notice_fd;
 
 static int epoll_fd, timer_fd, mailbox_fd, notice_end;
 static uint32_t window_frames; /* received since the window began */
+static bool more_waiting;      /* frames that the last batch had no room for */
 static struct command *mailbox;
 static sem_t mailbox_done;
 
@@ -191,6 +193,12 @@ static void set_timer(int64_t at)
     timerfd_settime(timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
+static void count_received(int frames)
+{
+    window_frames += (uint32_t)frames;
+    more_waiting |= frames == BATCH;
+}
+
 /* An error of the socket is either an interface that has gone, or one frame that could not be read. */
 static void end_ready(struct direction *d, uint32_t events)
 {
@@ -203,7 +211,7 @@ static void end_ready(struct direction *d, uint32_t events)
     else if (error)
         bump(&d->counters.dropped_error, 1);
     else
-        window_frames += (uint32_t)receive(d);
+        count_received(receive(d));
 }
 
 /*
@@ -222,23 +230,36 @@ static bool busy(int64_t now)
     return is_busy;
 }
 
-static void nap_until(int64_t at)
+/*
+ * Where a batch came full, more is waiting, and a nap would only cost rate. But a real-time thread should not keep others
+ * off its core for long: better often and briefly than when the kernel's fair server insists (ADR 6 has the figures).
+ */
+static bool wants_nap(int64_t now, int64_t due, int64_t rested)
 {
-    struct timespec when = {at / 1000000000, at % 1000000000};
-    clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &when, NULL);
+    return (due > now && !more_waiting) || now - rested > LONGEST_SHIFT;
+}
+
+static void nap(int64_t now)
+{
+    struct timespec until = {(now + NAP) / 1000000000, (now + NAP) % 1000000000};
+    clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &until, NULL);
 }
 
 /* Wait for arrivals, a command, or for the time to spin: then return at once, so that the caller's loop is the spin. */
 static bool wait_until(int64_t due)
 {
+    static int64_t rested;
     struct epoll_event events[64];
     int64_t now = clock_ns();
     bool many = busy(now), spin = due != NEVER && due - spin_ns <= now, commanded = false;
-    if (many && due > now)
-        nap_until(MIN(due, now + BUSY_NAP));
-    else if (due != NEVER && !spin)
+    if (many && wants_nap(now, due, rested)) {
+        nap(now);
+        rested = clock_ns();
+    } else if (!many && !spin && due != NEVER) {
         set_timer(due - spin_ns);
+    }
     int count = epoll_wait(epoll_fd, events, 64, many || spin ? 0 : -1);
+    more_waiting = false;
     for (int i = 0; i < count; i++) {
         if (events[i].data.ptr == &timer_fd)
             continue;

@@ -48,7 +48,7 @@ struct packet *queue_pop(struct queue *queue)
 void discard(struct direction *d, struct packet *packet, _Atomic uint64_t *counter)
 {
     bump(counter, 1);
-    d->backlog -= packet->length;
+    d->backlog -= footprint(packet);
     free(packet);
 }
 
@@ -116,7 +116,7 @@ struct packet *land(struct direction *d, int64_t now)
     if (!next || next->due > now)
         return NULL;
     struct packet *packet = next == d->flight.head ? queue_pop(&d->flight) : pop_overtaking(d);
-    d->backlog -= packet->length;
+    d->backlog -= footprint(packet);
     return packet;
 }
 

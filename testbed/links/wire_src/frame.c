@@ -1,12 +1,14 @@
-/* What is done to the bytes of a frame: segmentation, checksums (RFC 1071), ECN marks (RFC 3168), corruption. */
+/* What is done to the bytes of a frame: VLAN tags, segmentation, checksums (RFC 1071), ECN marks (RFC 3168), corruption. */
 #define _GNU_SOURCE
 #include "wire.h"
 
 #include <net/ethernet.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { IP4_TOTAL = 2, IP4_ID = 4, IP4_PROTOCOL = 9, IP4_CHECKSUM = 10, IP6_PAYLOAD = 4, IP6_NEXT = 6, IP6_SIZE = 40 };
+enum { TAG_SIZE = 4 }; /* bytes of a VLAN tag */
 enum { TCP_SEQUENCE = 4, TCP_OFFSET = 12, TCP_FLAGS = 13, UDP_LENGTH = 4, UDP_SIZE = 8 };
 enum { TCP_FIN = 0x01, TCP_PSH = 0x08, TCP_CWR = 0x80, ECN_CE = 3 };
 
@@ -86,6 +88,25 @@ static uint32_t skip_ip(const struct packet *packet, uint32_t at, uint8_t *proto
         at += (packet->frame[at + 1] + 1U) * 8;
     }
     return at;
+}
+
+/* Puts a VLAN tag (IEEE 802.1Q, clause 9.5) behind the addresses; NULL, and the packet is gone, without memory. */
+struct packet *put_tag(struct packet *packet, uint16_t tpid, uint16_t tci)
+{
+    struct packet *tagged = realloc(packet, sizeof *packet + packet->length + TAG_SIZE);
+    if (!tagged) {
+        free(packet);
+        return NULL;
+    }
+    uint8_t *tag = tagged->frame + 2 * ETH_ALEN;
+    memmove(tag + TAG_SIZE, tag, tagged->length - 2 * ETH_ALEN);
+    put16(tag, tpid);
+    put16(tag + 2, tci);
+    tagged->length += TAG_SIZE;
+    tagged->wire_bytes = tagged->length;
+    tagged->offload.hdr_len = (uint16_t)(tagged->offload.hdr_len ? tagged->offload.hdr_len + TAG_SIZE : 0);
+    tagged->offload.csum_start = (uint16_t)(tagged->offload.csum_start + TAG_SIZE);
+    return tagged;
 }
 
 /* False for a super-packet that we cannot cut: its transport header is not below IP headers alone. */

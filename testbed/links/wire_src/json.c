@@ -59,9 +59,11 @@ static bool read_array(char **at, struct member *member)
         skip_space(at);
         if (member->size == 0 && **at == ']')
             break;
+        if (member->size == MAX_ARRAY)
+            return false;
         if (member->size == room) {
             room = MAX(64, 2 * room);
-            double *grown = member->size < MAX_ARRAY ? realloc(member->array, room * sizeof *grown) : NULL;
+            double *grown = realloc(member->array, room * sizeof *grown);
             if (!grown)
                 return false;
             member->array = grown;

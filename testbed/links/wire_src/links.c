@@ -49,7 +49,8 @@ static bool set_option(int fd, int level, int option, int value)
 static bool set_options(int fd)
 {
     return set_option(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1) && set_option(fd, SOL_PACKET, PACKET_VNET_HDR, 1) &&
-           set_option(fd, SOL_PACKET, PACKET_QDISC_BYPASS, 1) && set_option(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1) &&
+           set_option(fd, SOL_PACKET, PACKET_QDISC_BYPASS, 1) && set_option(fd, SOL_PACKET, PACKET_AUXDATA, 1) &&
+           set_option(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1) &&
            (set_option(fd, SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER) ||
             set_option(fd, SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER)) &&
            (set_option(fd, SOL_SOCKET, SO_SNDBUFFORCE, SOCKET_BUFFER) ||

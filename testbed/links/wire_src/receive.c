@@ -3,12 +3,14 @@
 #include "wire.h"
 
 #include <errno.h>
+#include <linux/if_packet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #define SMALL 2048 /* frames that are copied out of the buffer that they were received in */
+#define CONTROL_SIZE (CMSG_SPACE(sizeof(struct timespec)) + CMSG_SPACE(sizeof(struct tpacket_auxdata)))
 
 /* ---- what happens to a packet, in the order in which profile.py lists it ---- */
 
@@ -26,7 +28,7 @@ static void enter_line(struct direction *d, struct packet *packet)
         flip_bit(packet, random_below(&d->random, (packet->length - 14) * 8UL));
         bump(&d->counters.corrupted, 1);
     }
-    d->backlog += packet->length;
+    d->backlog += footprint(packet);
     if (d->backlog > MAX_BACKLOG)
         discard(d, packet, &d->counters.dropped_queue);
     else if (d->profile.rate_bps > 0 || d->waiting.head)
@@ -82,16 +84,25 @@ static void super_packet_arrived(struct direction *d, struct packet *packet)
 
 /* ---- reading ---- */
 
-static int64_t receive_stamp(struct msghdr *message)
+/* What the kernel tells beside a frame. */
+struct beside {
+    int64_t stamp;
+    struct tpacket_auxdata auxiliary; /* with the VLAN tag, which the kernel takes out of the frame */
+};
+
+static struct beside read_beside(struct msghdr *message)
 {
+    struct beside beside = {0};
     for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
         if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
             struct timespec stamp;
             memcpy(&stamp, CMSG_DATA(c), sizeof stamp);
-            return stamp.tv_sec * 1000000000LL + stamp.tv_nsec;
+            beside.stamp = stamp.tv_sec * 1000000000LL + stamp.tv_nsec;
+        } else if (c->cmsg_level == SOL_PACKET && c->cmsg_type == PACKET_AUXDATA) {
+            memcpy(&beside.auxiliary, CMSG_DATA(c), sizeof beside.auxiliary);
         }
     }
-    return clock_ns();
+    return beside;
 }
 
 /* Takes the frame out of its buffer or, where that is cheaper, takes the buffer, cut to size. */
@@ -106,16 +117,22 @@ static struct packet *take(struct packet **buffer, uint32_t length)
     }
     packet = realloc(*buffer, sizeof *packet + length);
     *buffer = NULL;
+    if (!packet)
+        die("out of memory");
     packet->length = packet->wire_bytes = length;
     packet->wire_packets = 1;
     return packet;
 }
 
-static void frame_arrived(struct direction *d, struct packet *packet, int64_t stamp)
+static void frame_arrived(struct direction *d, struct packet *packet, const struct beside *beside)
 {
-    packet->stamp = stamp;
+    packet->stamp = beside->stamp ? beside->stamp : clock_ns();
     packet->offload.flags &= VIRTIO_NET_HDR_F_NEEDS_CSUM;
-    if (packet->offload.gso_type != VIRTIO_NET_HDR_GSO_NONE)
+    if (beside->auxiliary.tp_status & TP_STATUS_VLAN_VALID)
+        packet = put_tag(packet, beside->auxiliary.tp_vlan_tpid, beside->auxiliary.tp_vlan_tci);
+    if (!packet)
+        bump(&d->counters.dropped_error, 1);
+    else if (packet->offload.gso_type != VIRTIO_NET_HDR_GSO_NONE)
         super_packet_arrived(d, packet);
     else
         packet_arrived(d, packet);
@@ -124,7 +141,7 @@ static void frame_arrived(struct direction *d, struct packet *packet, int64_t st
 static struct mmsghdr *fresh_messages(struct packet *buffers[BATCH])
 {
     static struct iovec vectors[BATCH];
-    static _Alignas(struct cmsghdr) uint8_t control[BATCH][CMSG_SPACE(sizeof(struct timespec))];
+    static _Alignas(struct cmsghdr) uint8_t control[BATCH][CONTROL_SIZE];
     static struct mmsghdr messages[BATCH];
     for (int i = 0; i < BATCH; i++) {
         if (!buffers[i] && !(buffers[i] = malloc(sizeof **buffers + MAX_FRAME)))
@@ -153,8 +170,9 @@ int receive(struct direction *d)
         uint32_t length = messages[i].msg_len - (uint32_t)sizeof(struct virtio_net_hdr);
         bool whole = carrier && !(messages[i].msg_hdr.msg_flags & MSG_TRUNC);
         struct packet *packet = whole ? take(&buffers[i], length) : NULL;
+        struct beside beside = read_beside(&messages[i].msg_hdr);
         if (packet)
-            frame_arrived(d, packet, receive_stamp(&messages[i].msg_hdr));
+            frame_arrived(d, packet, &beside);
         else
             bump(&d->counters.dropped_error, 1);
     }

@@ -21,7 +21,7 @@
  *      links.c     the links: open, close                 line.c      the limited line, its queue, CoDel
  *      profile.c   reads profiles                         flight.c    frames on their way, and which direction is next
  *      json.c      reads flat JSON objects                chance.c    loss, jitter: what a direction draws
- *                                                         frame.c     segmentation, checksums, ECN, corruption
+ *                                                         frame.c     tags, segmentation, checksums, corruption
  *
  * Frames carry virtio-net headers (PACKET_VNET_HDR): TCP super-packets and unfinished checksums pass as they are. Where
  * the profile speaks of packets, super-packets are first cut into what the wire would carry.
@@ -40,7 +40,7 @@
 #define MAX_FRAME (65536 + 256)   /* a TCP super-packet and its headers */
 #define MAX_NAME 63
 #define BATCH 32                  /* frames read or written per system call */
-#define MAX_BACKLOG (256UL << 20) /* bytes on their way per direction, so that no profile can eat the machine */
+#define MAX_BACKLOG (256UL << 20) /* bytes of memory per direction, so that no profile can eat the machine */
 #define BUCKETS 496               /* of the lateness histogram: 8 per power of two of nanoseconds */
 #define NOT_QUEUED SIZE_MAX
 #define NEVER INT64_MAX
@@ -79,6 +79,13 @@ struct packet {
     struct virtio_net_hdr offload;
     uint8_t frame[];
 };
+
+/* Bytes of memory; malloc adds 16 at most. */
+static inline size_t footprint(const struct packet *packet)
+{
+    return sizeof *packet + 16 + packet->length;
+}
+
 #define SENT_FROM offsetof(struct packet, offload) /* header and frame are read and written in one piece */
 
 struct queue {
@@ -109,7 +116,7 @@ struct direction {
     struct queue flight;         /* on their way, in order */
     struct packet **overtaking;  /* a heap of those on their way that come before the last of `flight` */
     size_t overtaking_count, overtaking_room;
-    size_t backlog;              /* bytes in all of these */
+    size_t backlog;              /* bytes of memory in all of these */
     int64_t last_due;            /* of the last in `flight` */
     uint64_t order;
 
@@ -160,6 +167,7 @@ struct layout {
     uint32_t transport, payload;
     uint8_t protocol;
 };
+struct packet *put_tag(struct packet *packet, uint16_t tpid, uint16_t tci);
 bool read_layout(const struct packet *packet, struct layout *layout);
 struct packet *cut_segment(const struct packet *whole, const struct layout *layout, uint32_t number);
 void finish_checksum(struct packet *packet);
