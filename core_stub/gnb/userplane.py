@@ -15,7 +15,7 @@ from core_stub.datapath import LARGEST, RECEIVE_BUFFER, SO_RCVBUFFORCE, GtpuSock
 from core_stub.gnb.arp import ETH_P_ARP, arp_reply
 from core_stub.gnb.config import Ue
 from core_stub.gnb.smf import QosRule
-from core_stub.gtpu import Encapsulator, EndMarker, GPdu, Tunnel
+from core_stub.gtpu import Encapsulator, EndMarker, GPdu, GtpuMessage, Tunnel
 from core_stub.upf.flow import flow_of
 from core_stub.upf.sdf import FlowMatcher, parse_flow_description
 
@@ -114,7 +114,7 @@ class GnbUserPlane:
         self._radios: dict[str, _Radio] = {}
         self._by_teid: dict[int, _Radio] = {}
         self._loop = PacketLoop("gnb-user-plane")
-        self._gtpu = GtpuSocket(gtpu_address, self._loop, self._from_tunnel, on_end_marker=self._at_end)
+        self._gtpu = GtpuSocket(gtpu_address, self._loop, self._from_tunnel, self._on_signalling)
         try:
             for ue in ues:
                 self._radios[ue.name] = _Radio(ue)
@@ -207,8 +207,9 @@ class GnbUserPlane:
         radio.waiting = _without(radio.waiting, IPv4Address(source))
         radio.uplinks = radio.uplinks | {source: uplink}
 
-    def _at_end(self, end_marker: EndMarker) -> None:
-        self.on_end_marker(end_marker.teid)
+    def _on_signalling(self, message: GtpuMessage, _peer: str) -> None:
+        if isinstance(message, EndMarker):
+            self.on_end_marker(message.teid)
 
     def _from_ue_arp(self, radio: _Radio) -> None:
         reply = arp_reply(radio.arp.recv(LARGEST), radio.mac)

@@ -24,7 +24,7 @@ from core_stub.pfcp.ies import (
     UsageReport,
 )
 from core_stub.pfcp.messages import SessionReportRequest, SessionReportResponse
-from core_stub.upf.rules import BudgetSpent, ErrorIndicated, FirstBuffered, UserPlaneEvent
+from core_stub.upf.rules import BudgetSpent, ErrorIndicated, FirstBuffered, SessionsEvent
 from core_stub.upf.session import Session
 from core_stub.upf.store import Entry, Peer, SessionStore
 from core_stub.upf.tables import edited, merged
@@ -69,7 +69,7 @@ class Reporter:
 
     # -- what happened ------------------------------------------------------------------------------------------------
 
-    def on_user_plane(self, event: UserPlaneEvent, now: float) -> None:
+    def on_user_plane(self, event: SessionsEvent, now: float) -> None:
         """Something happened to packets; what it says may be of a session that has gone meanwhile."""
         match event:
             case FirstBuffered(seid, pdr_id):
@@ -200,9 +200,14 @@ class Reporter:
             return
         why = "does not answer" if response is None else f"answers {response.cause.name}"
         log.warning("session %d: %s:%d %s to a report of %s", seid, *report.peer, why, request.report_type.name)
+        # Who did not hear of something is told at the next packet.
         self._indicated -= {
             ErrorIndicated(f_teid.ipv4, f_teid.teid) for f_teid in request.error_indication_f_teids if f_teid.ipv4
         }
+        if request.downlink_data_report:
+            pdr_ids = request.downlink_data_report.pdr_ids
+            fars = {pdr.far_id for pdr in entry.session.pdrs if pdr.pdr_id in pdr_ids and pdr.far_id is not None}
+            self._store.put(entry, acted_on=frozenset(fars))
         if request.usage_reports:
             self._store.replace(replace(entry, unanswered=(*request.usage_reports, *entry.unanswered)))
 

@@ -7,8 +7,8 @@ QER            → gate, Rate, QFI of the tunnel
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from core_stub.errors import RemoteProtocolError
@@ -33,6 +33,7 @@ from core_stub.upf.rules import Action, Drop, Match, Rate, Rule
 from core_stub.upf.sdf import FlowDescriptionError, FlowFilter, parse_flow_description
 from core_stub.upf.session import Session
 
+_DROP = Drop()
 _GTPU_REMOVALS = {None, OuterHeaderRemoval.GTPU_UDP_IPV4, OuterHeaderRemoval.GTPU_UDP_IP}
 _BURST_S = 0.1
 """How much of a maximum bit rate may pass at once: what TCP has in flight on a path of that round-trip time."""
@@ -61,10 +62,26 @@ class Resolver:
                     offending_ie=IeType.APPLICATION_ID,
                 )
 
-    def resolve(self, session: Session) -> tuple[Rule, ...]:
-        """The rules of `session`, lowest precedence value first; RemoteProtocolError for what cannot be applied."""
-        rules = _Resolution(self, session).rules()
+    def resolve(self, session: Session, kept: tuple[Rule, ...] = ()) -> tuple[Rule, ...]:
+        """The rules of `session`, lowest precedence value first; RemoteProtocolError for what cannot be applied.
+
+        The rules of PDRs that are among `kept` are as they were.
+        """
+        rules = (*kept, *_Resolution(self, session).rules({rule.pdr_id for rule in kept}))
         return tuple(sorted(rules, key=lambda rule: (rule.precedence, rule.pdr_id)))
+
+
+def unchanged(before: Session, rules: tuple[Rule, ...], after: Session) -> tuple[Rule, ...]:
+    """The `rules` of `before` that are those of `after` too, where that has other FARs and is else the very same.
+
+    That is a UE which becomes active or idle, or moves: what happens most.
+    """
+    tables = (before.pdrs, after.pdrs), (before.qers, after.qers), (before.urrs, after.urrs), (before.bars, after.bars)
+    if any(old is not new for old, new in tables) or any(urr.quota_action_far_id for urr in after.urrs):
+        return ()
+    fars = {far.far_id for far in after.fars if any(far is old for old in before.fars)}
+    pdr_ids = {pdr.pdr_id for pdr in after.pdrs if pdr.far_id in fars}
+    return tuple(rule for rule in rules if rule.pdr_id in pdr_ids)
 
 
 class _Resolution:
@@ -79,10 +96,11 @@ class _Resolution:
         self._actions = Actions(session, resolver.networks)
         self._referred: dict[int, SdfFilter] | None = None
 
-    def rules(self) -> Iterable[Rule]:
+    def rules(self, kept: Collection[int]) -> Iterable[Rule]:
         self._actions.check()
         for pdr in self._session.pdrs:
-            yield from self._rules(pdr)
+            if pdr.pdr_id not in kept:
+                yield from self._rules(pdr)
 
     def _rules(self, pdr: CreatePdr) -> Iterable[Rule]:
         """The PDR's own rule and those of the predefined ones that it activates.
@@ -90,29 +108,19 @@ class _Resolution:
         Without filters of its own a PDR that activates predefined rules says only where they apply.
         """
         _check_way_in(pdr, self._resolver.networks)
-        action, exhausted = self._action(pdr), self._exhausted(pdr)
         is_uplink = _is_uplink(pdr)
         qers = self._qers_of(pdr)
-        rates = _rates(qers, is_uplink)
-        gate = action if all(_gate(qer, is_uplink) is GateStatus.OPEN for qer in qers) else Drop()
+        qfi = self._qfi(pdr, qers)
+        action, exhausted = self._action(pdr, qfi), self._exhausted(pdr, qfi)
+        rates = _rates(qers, is_uplink=is_uplink)
+        gate = action if all(_gate(qer, is_uplink=is_uplink) is GateStatus.OPEN for qer in qers) else _DROP
+        filters = self._filters(pdr)
+        match = self._match(pdr, filters or ())
+        own = Rule(pdr.pdr_id, pdr.precedence, match, gate, is_uplink, rates, pdr.urr_ids, exhausted)
         for name in pdr.activate_predefined_rules:
-            rule = self._predefined(pdr, name)
-            filters = _directed(rule.filters, is_uplink)
-            yield Rule(
-                pdr.pdr_id,
-                rule.precedence,
-                self._match(pdr, filters),
-                gate if rule.is_open else Drop(),
-                is_uplink,
-                rates + _own_rates(rule, pdr, is_uplink),
-                pdr.urr_ids,
-                exhausted,
-            )
-        own = self._filters(pdr)
-        if own is not None and (own or not pdr.activate_predefined_rules):
-            yield Rule(
-                pdr.pdr_id, pdr.precedence, self._match(pdr, own), gate, is_uplink, rates, pdr.urr_ids, exhausted
-            )
+            yield _activated(self._predefined(pdr, name), own)
+        if filters is not None and (filters or not pdr.activate_predefined_rules):
+            yield own
 
     def _match(self, pdr: CreatePdr, filters: tuple[FlowFilter, ...]) -> Match:
         pdi = pdr.pdi
@@ -132,7 +140,7 @@ class _Resolution:
         detected = self._resolver.applications.filters(application_id)
         if detected is None:
             return filters or None
-        return filters + _directed(detected, _is_uplink(pdr))
+        return filters + _directed(detected, is_uplink=_is_uplink(pdr))
 
     def _filter(self, pdr: CreatePdr, sdf: SdfFilter) -> FlowFilter:
         # §8.2.5: a filter with the ID alone means the one that came with both.
@@ -142,7 +150,7 @@ class _Resolution:
                 raise RuleError(RuleType.PDR, pdr.pdr_id, f"SDF Filter ID {sdf.bidirectional_id} without a description")
             sdf = referred
         try:
-            return _flow_filter(sdf, _is_uplink(pdr))
+            return _flow_filter(sdf, is_uplink=_is_uplink(pdr))
         except FlowDescriptionError as error:
             raise RuleError(RuleType.PDR, pdr.pdr_id, str(error), offending_ie=IeType.SDF_FILTER) from error
 
@@ -170,19 +178,19 @@ class _Resolution:
 
     # -- what is done with it -----------------------------------------------------------------------------------------
 
-    def _action(self, pdr: CreatePdr) -> Action:
+    def _action(self, pdr: CreatePdr, qfi: int | None) -> Action:
         if pdr.far_id is None:
             raise RemoteProtocolError(Cause.CONDITIONAL_IE_MISSING, f"PDR {pdr.pdr_id} without FAR ID", IeType.FAR_ID)
-        return self._actions.action(self._far(pdr, pdr.far_id), self._qfi(pdr))
+        return self._actions.action(self._far(pdr, pdr.far_id), qfi)
 
-    def _exhausted(self, pdr: CreatePdr) -> Action:
+    def _exhausted(self, pdr: CreatePdr, qfi: int | None) -> Action:
         for urr_id in pdr.urr_ids:
             urr = self._urrs.get(urr_id)
             if urr is None:
                 raise RuleError(RuleType.PDR, pdr.pdr_id, f"URR {urr_id} does not exist")
             if urr.quota_action_far_id is not None:
-                return self._actions.action(self._far(pdr, urr.quota_action_far_id), self._qfi(pdr))
-        return Drop()
+                return self._actions.action(self._far(pdr, urr.quota_action_far_id), qfi)
+        return _DROP
 
     def _far(self, pdr: CreatePdr, far_id: int) -> CreateFar:
         far = self._fars.get(far_id)
@@ -196,12 +204,11 @@ class _Resolution:
                 raise RuleError(RuleType.PDR, pdr.pdr_id, f"QER {qer_id} does not exist")
         return [self._qers[qer_id] for qer_id in pdr.qer_ids]
 
-    def _qfi(self, pdr: CreatePdr) -> int | None:
+    def _qfi(self, pdr: CreatePdr, qers: list[CreateQer]) -> int | None:
         """The QFI to mark: of the PDR's QERs or, for what the CP function sends to the UE, of any.
 
         A router advertisement comes without QER and QFI, and a gNB takes nothing without.
         """
-        qers: Iterable[CreateQer] = self._qers_of(pdr)
         if pdr.pdi.source_interface is Interface.CP_FUNCTION:
             qers = [*qers, *self._session.qers]
         return next((qer.qfi for qer in qers if qer.qfi is not None), None)
@@ -209,9 +216,7 @@ class _Resolution:
 
 def _check_way_in(pdr: CreatePdr, networks: Networks) -> None:
     pdi = pdr.pdi
-    if not networks.knows(pdi.network_instance):
-        detail = f'Network Instance "{pdi.network_instance}" is not configured'
-        raise RuleError(RuleType.PDR, pdr.pdr_id, detail, offending_ie=IeType.NETWORK_INSTANCE)
+    networks.check(pdi.network_instance, RuleType.PDR, pdr.pdr_id)
     if pdi.f_teid is None and (pdi.ue_ip_address is None or pdi.ue_ip_address.ipv4 is None):
         detail = "neither F-TEID nor IPv4 UE address, by which this UPF finds the rules of a packet"
         raise RuleError(RuleType.PDR, pdr.pdr_id, detail)
@@ -225,7 +230,7 @@ def _is_uplink(pdr: CreatePdr) -> bool:
 
 
 @lru_cache(1024)
-def _flow_filter(sdf: SdfFilter, is_uplink: bool) -> FlowFilter:
+def _flow_filter(sdf: SdfFilter, *, is_uplink: bool) -> FlowFilter:
     """The filter for packets in the direction of its PDR; descriptions are written for the downlink (§5.2.1A.2A)."""
     described = parse_flow_description(sdf.flow_description) if sdf.flow_description is not None else FlowFilter()
     value, mask = divmod(sdf.traffic_class, 0x100) if sdf.traffic_class is not None else (0, 0)
@@ -240,26 +245,33 @@ def _flow_filter(sdf: SdfFilter, is_uplink: bool) -> FlowFilter:
     return complete.swapped() if is_uplink else complete
 
 
-def _directed(filters: tuple[FlowFilter, ...], is_uplink: bool) -> tuple[FlowFilter, ...]:
+def _directed(filters: tuple[FlowFilter, ...], *, is_uplink: bool) -> tuple[FlowFilter, ...]:
     return tuple(flow_filter.swapped() for flow_filter in filters) if is_uplink else filters
 
 
-def _gate(qer: CreateQer, is_uplink: bool) -> GateStatus:
+def _gate(qer: CreateQer, *, is_uplink: bool) -> GateStatus:
     return qer.gate_uplink if is_uplink else qer.gate_downlink
 
 
-def _rates(qers: Iterable[CreateQer], is_uplink: bool) -> tuple[Rate, ...]:
+def _rates(qers: Iterable[CreateQer], *, is_uplink: bool) -> tuple[Rate, ...]:
     limits = ((qer.qer_id, qer.mbr_uplink_kbps if is_uplink else qer.mbr_downlink_kbps) for qer in qers)
     # Open5GS sends 0 for a direction without a limit; what is to be stopped has a gate.
-    return tuple(_rate(qer_id, is_uplink, kbps) for qer_id, kbps in limits if kbps)
+    return tuple(_rate(qer_id, kbps, is_uplink=is_uplink) for qer_id, kbps in limits if kbps)
 
 
-def _own_rates(rule: PredefinedRule, pdr: CreatePdr, is_uplink: bool) -> tuple[Rate, ...]:
-    """Of a predefined rule, under an ID that no QER has."""
-    kbps = rule.mbr_uplink_kbps if is_uplink else rule.mbr_downlink_kbps
-    return (_rate(f"{rule.name}/{pdr.pdr_id}", is_uplink, kbps),) if kbps else ()
+def _activated(rule: PredefinedRule, own: Rule) -> Rule:
+    """What is particular to a predefined rule, and else what the PDR says that activates it."""
+    kbps = rule.mbr_uplink_kbps if own.is_uplink else rule.mbr_downlink_kbps
+    bucket = f"{rule.name}/{own.pdr_id}"
+    return replace(
+        own,
+        precedence=rule.precedence,
+        match=replace(own.match, filters=_directed(rule.filters, is_uplink=own.is_uplink)),
+        action=own.action if rule.is_open else _DROP,
+        rates=(*own.rates, _rate(bucket, kbps, is_uplink=own.is_uplink)) if kbps else own.rates,
+    )
 
 
 @lru_cache(1024)
-def _rate(bucket: int | str, is_uplink: bool, kbps: int) -> Rate:
+def _rate(bucket: int | str, kbps: int, *, is_uplink: bool) -> Rate:
     return Rate(bucket, is_uplink, kbps, max(int(kbps * 125 * _BURST_S), _LEAST_BURST))

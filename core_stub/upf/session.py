@@ -6,10 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from ipaddress import IPv4Address
 from operator import attrgetter
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from core_stub.pfcp.ies import (
     CreateBar,
@@ -28,8 +27,6 @@ from core_stub.pfcp.ies import (
 )
 from core_stub.pfcp.messages import SessionEstablishmentRequest, SessionModificationRequest
 from core_stub.upf.tables import Edits, edited, merged
-
-Shared = TypeVar("Shared")
 
 
 class Chooser(Protocol):
@@ -68,7 +65,7 @@ class Session:
     @property
     def n6_addresses(self) -> set[IPv4Address]:
         """The UE addresses that packets from N6 are found by."""
-        return {address for pdr in self.pdrs if pdr.pdi.f_teid is None and (address := _address(pdr))}
+        return {address for pdr in self.pdrs if (address := n6_address(pdr))}
 
     @property
     def tunnels(self) -> set[tuple[IPv4Address, int]]:
@@ -77,6 +74,8 @@ class Session:
 
     def created_pdrs(self, before: Session | None = None) -> tuple[CreatedPdr, ...]:
         """A Created PDR for every PDR for which something was chosen, also where several share an F-TEID."""
+        if before and before.pdrs is self.pdrs:
+            return ()
         known = {pdr.pdr_id: pdr for pdr in before.pdrs} if before else {}
         return tuple(
             CreatedPdr(
@@ -87,6 +86,11 @@ class Session:
             for pdr in self.pdrs
             if (_asks_for_f_teid(pdr) or _asks_for_address(pdr)) and not _chose_alike(known.get(pdr.pdr_id), pdr)
         )
+
+
+def n6_address(pdr: CreatePdr) -> IPv4Address | None:
+    """The UE address by which packets from N6 are found to be for this PDR."""
+    return _address(pdr) if pdr.pdi.f_teid is None else None
 
 
 def established(request: SessionEstablishmentRequest, up_seid: int, chooser: Chooser) -> Session:
@@ -120,20 +124,11 @@ def _edited(session: Session, request: SessionModificationRequest, chooser: Choo
         request.cp_f_seid or session.cp_f_seid,
         session.dnn,
         pdrs=_with_choices(pdrs, touched, chooser) if touched else pdrs,
-        fars=fars if fars is session.fars else tuple(_one(far) if _tunnel(far) is None else far for far in fars),
-        qers=qers if qers is session.qers else _one(qers),
-        urrs=urrs if urrs is session.urrs else _one(urrs),
-        bars=bars if bars is session.bars else _one(bars),
+        fars=fars,
+        qers=qers,
+        urrs=urrs,
+        bars=bars,
     )
-
-
-@lru_cache(1024)
-def _one(value: Shared) -> Shared:
-    """The first of all equal values: what many sessions have alike they share, which is most of what they are.
-
-    Those that nobody has asked for in long are forgotten.
-    """
-    return value
 
 
 def _updated_pdr(pdr: CreatePdr, update: UpdatePdr) -> CreatePdr:
