@@ -152,7 +152,7 @@ def _wake_first() -> None:
 class GtpuSocket:
     """GTP-U at one address: G-PDUs go to `on_g_pdu`, which says if it knows the TEID; requests are answered here.
 
-    `on_signalling` gets error indications and echo responses, with the address that they came from.
+    `on_signalling` gets error indications, echo responses and end markers, with the address that they came from.
     """
 
     def __init__(

@@ -7,11 +7,11 @@ left to do after that is clearing up: if it fails the new path stays, since goin
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from typing import Protocol, TypeVar
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
 
 from core_stub.errors import PfcpTimeoutError, RemoteProtocolError
 from core_stub.pfcp.ies import Cause, FTeid
@@ -128,9 +128,9 @@ class Ports:
 
 
 class Run:
-    """One procedure under way; made by `running`."""
+    """One procedure under way on `session`: what fails inside is rolled back and comes out as ProcedureError."""
 
-    def __init__(self, ports: Ports, procedure: str, context: SmContext, session: PduSession | None) -> None:
+    def __init__(self, ports: Ports, procedure: str, context: SmContext, session: PduSession | None = None) -> None:
         self.procedure = procedure
         self.session = session
         self.current = ""
@@ -139,6 +139,16 @@ class Run:
         self._ports = ports
         self._context = context
         self._undos: list[Undo] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, FAILURES):
+            await self.roll_back()
+            raise ProcedureError(self, error) from error
 
     async def step(self, name: str, action: Awaitable[Result], undo: Undo | None = None) -> Result:
         """Do `action`. If nobody knows whether it was done (no answer), it is undone like one that was."""
@@ -172,16 +182,3 @@ class Run:
             except FAILURES as failure:
                 log.warning("%s: rolling back: %s", self.procedure, failure)
                 self.trouble.append(failure)
-
-
-@asynccontextmanager
-async def running(
-    ports: Ports, procedure: str, context: SmContext, session: PduSession | None = None
-) -> AsyncIterator[Run]:
-    """The frame of a procedure on `session`: what fails inside is rolled back and comes out as ProcedureError."""
-    run = Run(ports, procedure, context, session)
-    try:
-        yield run
-    except FAILURES as failure:
-        await run.roll_back()
-        raise ProcedureError(run, failure) from failure

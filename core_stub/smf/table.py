@@ -99,10 +99,10 @@ class SessionTable:
 
     def update(self, entry: Entry, session: PduSession) -> None:
         """What a procedure made of the session."""
-        if session is not entry.session:
-            self.per_upf.subtract(n4.upf for n4 in entry.session.n4_sessions)
-            self.per_upf.update(n4.upf for n4 in session.n4_sessions)
-            entry.session = session
+        before, entry.session = entry.session, session
+        if session.psa is not before.psa or session.ulcl is not before.ulcl:
+            self._count(before, -1)
+            self._count(session, 1)
         self._keep(entry)
 
     def remove(self, entry: Entry) -> None:
@@ -115,7 +115,7 @@ class SessionTable:
             del self._by_ue[request.supi]
         for seid in entry.ends.values():
             self._by_seid.pop(seid, None)
-        self.per_upf.subtract(n4.upf for n4 in entry.session.n4_sessions)
+        self._count(entry.session, -1)
         self.give_back(entry.pool, entry.session.context.ue_ipv4, entry.doubtful)
         if self._store is not None:
             self._store.remove(ref)
@@ -141,7 +141,11 @@ class SessionTable:
         self._by_ue.setdefault(request.supi, {})[request.pdu_session_id] = entry
         for seid in entry.ends.values():
             self._by_seid[seid] = entry
-        self.per_upf.update(n4.upf for n4 in entry.session.n4_sessions)
+        self._count(entry.session, 1)
+
+    def _count(self, session: PduSession, change: int) -> None:
+        for n4 in session.n4_sessions:
+            self.per_upf[n4.upf] += change
 
     def _keep(self, entry: Entry) -> None:
         if self._store is not None and entry.session.state is not State.RELEASED:

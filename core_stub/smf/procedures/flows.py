@@ -9,14 +9,14 @@ from core_stub.errors import RemoteProtocolError
 from core_stub.pfcp.ies import Cause, CreatedPdr
 from core_stub.smf import rules
 from core_stub.smf.procedures.steps import modify
-from core_stub.smf.run import Ports, Run, running
+from core_stub.smf.run import Ports, Run
 from core_stub.smf.session import N4Session, PduSession, QosFlow
 
 
 async def add_flow(ports: Ports, session: PduSession, flow: QosFlow) -> PduSession:
     """A dedicated flow: first the UPFs know it, then the gNB may mark packets with its QFI."""
     flows = (*session.flows, flow)
-    async with running(ports, "flow_addition", session.context, session) as run:
+    async with Run(ports, "flow_addition", session.context, session) as run:
         for n4 in _with_flows(session):
             response = await run.step(
                 "add_flow",
@@ -31,7 +31,7 @@ async def add_flow(ports: Ports, session: PduSession, flow: QosFlow) -> PduSessi
 async def remove_flow(ports: Ports, session: PduSession, flow: QosFlow) -> PduSession:
     """The flow's packets become those of the default flow, at the gNB first."""
     flows = tuple(other for other in session.flows if other != flow)
-    async with running(ports, "flow_removal", session.context, session) as run:
+    async with Run(ports, "flow_removal", session.context, session) as run:
         await _tell_gnb(run, ports, session, flows)
         removed = replace(session, flows=flows)
         for n4 in _with_flows(session):

@@ -9,7 +9,7 @@ from core_stub.pfcp.ies import FTeid, UpdateUrr
 from core_stub.smf import rules
 from core_stub.smf.procedures.steps import chosen, delete, delete_leftovers, establish_step, modify
 from core_stub.smf.rulesets import FIRST_UPLINK_PDR, N3, new_uplink
-from core_stub.smf.run import Ports, running
+from core_stub.smf.run import Ports, Run
 from core_stub.smf.session import TRANSITIONS, N4Session, Operation, PduSession, QosFlow, SmContext, State
 
 
@@ -20,7 +20,7 @@ def draft(context: SmContext, psa: N4Session, flows: tuple[QosFlow, ...] = ()) -
 
 async def establish(ports: Ports, session: PduSession) -> PduSession:
     """PDU session establishment, §4.3.2.2.1, of a draft, as far as the answer to the gNB (steps 10 to 12)."""
-    async with running(ports, "establishment", session.context) as run:
+    async with Run(ports, "establishment", session.context) as run:
         # Steps 10a and 10b: N4 session establishment; the PSA chooses the CN Tunnel Info.
         n4, created = await establish_step(run, "establish_psa", ports, session, session.psa)
         uplink = replace(session.uplink, f_teid=chosen(n4.upf, created, FIRST_UPLINK_PDR))
@@ -30,7 +30,7 @@ async def establish(ports: Ports, session: PduSession) -> PduSession:
 async def activate(ports: Ports, session: PduSession, gnb: FTeid, gnb_url: str | None = None) -> PduSession:
     """The gNB's F-TEID has come: the rest of §4.3.2.2.1, a service request (§4.2.3.2), or a path switch (§4.9.1.2)."""
     is_switch = session.gnb_f_teid not in (None, gnb)
-    async with running(ports, "path_switch" if is_switch else "activation", session.context, session) as run:
+    async with Run(ports, "path_switch" if is_switch else "activation", session.context, session) as run:
         # AN Tunnel Info to the UPF, which starts to send downlink, after an end marker to the old gNB.
         message = rules.send_downlink(session.n3_upf, gnb, N3, end_marker=is_switch)
         await run.step("send_downlink_to_gnb", modify(ports.n4, session.n3_upf, message))
@@ -42,7 +42,7 @@ async def activate(ports: Ports, session: PduSession, gnb: FTeid, gnb_url: str |
 
 async def deactivate(ports: Ports, session: PduSession) -> PduSession:
     """AN release, §4.2.6 (steps 6 and 7): the UPF on N3 buffers downlink, and tells of the first packet."""
-    async with running(ports, "deactivation", session.context, session) as run:
+    async with Run(ports, "deactivation", session.context, session) as run:
         message = rules.buffer_downlink(session.n3_upf)
         await run.step("buffer_downlink", modify(ports.n4, session.n3_upf, message))
     return replace(session, gnb_f_teid=None, state=TRANSITIONS[session.state, Operation.DEACTIVATE])
@@ -50,20 +50,20 @@ async def deactivate(ports: Ports, session: PduSession) -> PduSession:
 
 async def discard_buffered(ports: Ports, session: PduSession) -> None:
     """The UE was paged in vain (§4.2.3.3 step 6): its packets go, and the next one makes the UPF report again."""
-    async with running(ports, "discard", session.context, session) as run:
+    async with Run(ports, "discard", session.context, session) as run:
         message = rules.buffer_downlink(session.n3_upf, drop_buffered=True)
         await run.step("discard_buffered", modify(ports.n4, session.n3_upf, message))
 
 
 async def grant(ports: Ports, session: PduSession, n4: N4Session, urrs: tuple[UpdateUrr, ...]) -> None:
     """More quota at one UPF (TS 32.255 §5.2.1.3, TS 29.244 §5.2.2.2.1)."""
-    async with running(ports, "quota", session.context, session) as run:
+    async with Run(ports, "quota", session.context, session) as run:
         await run.step("grant", modify(ports.n4, n4, rules.grant(n4, urrs)))
 
 
 async def release(ports: Ports, session: PduSession) -> PduSession:
     """PDU session release, §4.3.4.2; it can be repeated if it fails."""
-    async with running(ports, "release", session.context, session) as run:
+    async with Run(ports, "release", session.context, session) as run:
         # Steps 2a and 2b: N4 session release, at every UPF of the session.
         session = await delete_leftovers(run, ports.n4, session)
         if session.ulcl:
@@ -76,7 +76,7 @@ async def release(ports: Ports, session: PduSession) -> PduSession:
 
 async def release_at(ports: Ports, session: PduSession, n4_sessions: Iterable[N4Session]) -> PduSession:
     """The same where other UPFs of the session are gone and cannot be told."""
-    async with running(ports, "release", session.context, session) as run:
+    async with Run(ports, "release", session.context, session) as run:
         for n4 in n4_sessions:
             await run.step("delete", delete(ports.n4, n4))
     return replace(session, state=State.RELEASED)

@@ -15,13 +15,13 @@ from core_stub.smf import rules
 from core_stub.smf.procedures.steps import chosen, delete, establish, establish_step, modify, open_uplink
 from core_stub.smf.procedures.ulcl import downlink_at_psa, with_next_pdr
 from core_stub.smf.rulesets import FIRST_UPLINK_PDR, N3, N9, new_uplink
-from core_stub.smf.run import Ports, running
+from core_stub.smf.run import Ports, Run
 from core_stub.smf.session import LocalPsa, N4Session, PduSession, State, UlCl
 
 
 async def restore(ports: Ports, session: PduSession, n4: N4Session) -> PduSession:
     """Establish the session's part at a UPF that has lost it, under the same SEIDs, addresses and F-TEIDs."""
-    async with running(ports, "restoration", session.context, session) as run:
+    async with Run(ports, "restoration", session.context, session) as run:
         request = rules.establish(session, n4, ports.address, restoring=True)
         established, created = await run.step("restore", establish(ports.n4, n4.upf, request))
         _check_kept(request, created)
@@ -43,7 +43,7 @@ async def replace_psa(ports: Ports, session: PduSession, psa: N4Session) -> PduS
     ulcl = session.ulcl
     uplink = new_uplink(FIRST_UPLINK_PDR, N9 if ulcl else N3)
     draft = replace(session, psa=psa, uplink=uplink, last_pdr_id=FIRST_UPLINK_PDR)
-    async with running(ports, "psa_replacement", session.context, session) as run:
+    async with Run(ports, "psa_replacement", session.context, session) as run:
         n4, created = await establish_step(run, "establish_psa", ports, draft, psa)
         uplink = replace(uplink, f_teid=chosen(n4.upf, created, FIRST_UPLINK_PDR))
         replaced = replace(draft, psa=n4, uplink=uplink)
@@ -59,7 +59,7 @@ async def bypass_ulcl(ports: Ports, session: PduSession, ulcl: UlCl) -> PduSessi
     """The UL CL is gone: gNB and PSA reach each other without it. An idle UE learns where with its service request."""
     n4, psa = ports.n4, session.psa
     session = with_next_pdr(session)
-    async with running(ports, "ulcl_bypass", session.context, session) as run:
+    async with Run(ports, "ulcl_bypass", session.context, session) as run:
         uplink = await open_uplink(run, "open_n3_uplink", n4, session, new_uplink(session.last_pdr_id, N3))
         bypassed = replace(without_ulcl(session), uplink=uplink, leftovers=session.leftovers)
         await run.step("move_downlink", modify(n4, psa, downlink_at_psa(bypassed)))
@@ -82,7 +82,7 @@ def without_ulcl(session: PduSession) -> PduSession:
 
 async def drop_local_psa(ports: Ports, session: PduSession, ulcl: UlCl, local_psa: LocalPsa) -> PduSession:
     """A local PSA is gone: its flows go to the PSA like all others."""
-    async with running(ports, "local_psa_removal", session.context, session) as run:
+    async with Run(ports, "local_psa_removal", session.context, session) as run:
         await run.step("remove_branch", modify(ports.n4, ulcl.n4, rules.remove_branch(ulcl, local_psa)))
     left = tuple(other for other in ulcl.local_psas if other != local_psa)
     return replace(session, ulcl=replace(ulcl, local_psas=left))

@@ -26,7 +26,7 @@ from core_stub.smf.rulesets import (
     new_uplink,
     wanted,
 )
-from core_stub.smf.run import N4, Ports, Run, running
+from core_stub.smf.run import N4, Ports, Run
 from core_stub.smf.session import LocalPsa, N4Session, PduSession, State, UlCl
 
 
@@ -50,7 +50,7 @@ class Insertion:
 async def insert_ulcl(ports: Ports, session: PduSession, insertion: Insertion) -> PduSession:
     """Addition of a UL CL and additional PSAs, §4.3.5.4."""
     session = with_next_pdr(session)
-    async with running(ports, "ulcl_insertion", session.context, session) as run:
+    async with Run(ports, "ulcl_insertion", session.context, session) as run:
         session = await delete_leftovers(run, ports.n4, session)
         # Step 3 hands the PSA's CN Tunnel Info to the UL CL, so the PSA has to choose it first.
         new = new_uplink(session.last_pdr_id, N9)
@@ -68,7 +68,7 @@ async def relocate_ulcl(ports: Ports, session: PduSession, ulcl: UlCl, insertion
 
     The PSA keeps its way in on N9: both UL CLs send there as long as there are two.
     """
-    async with running(ports, "ulcl_relocation", session.context, session) as run:
+    async with Run(ports, "ulcl_relocation", session.context, session) as run:
         session = await delete_leftovers(run, ports.n4, session)
         target = await _put_in(run, ports, session, session, insertion)
         await _delete_old(run, ports.n4, replace(session, ulcl=target), ulcl)
@@ -79,7 +79,7 @@ async def remove_ulcl(ports: Ports, session: PduSession, ulcl: UlCl) -> PduSessi
     """Removal of the UL CL and its local PSAs, §4.3.5.5; `ulcl` is the session's."""
     n4, psa = ports.n4, session.psa
     session = with_next_pdr(session)
-    async with running(ports, "ulcl_removal", session.context, session) as run:
+    async with Run(ports, "ulcl_removal", session.context, session) as run:
         # The PSA that stays chooses the CN Tunnel Info that the gNB is told next.
         uplink = await open_uplink(run, "open_n3_uplink", n4, session, new_uplink(session.last_pdr_id, N3))
         removed = replace(session, uplink=uplink, ulcl=None, state=State.ACTIVE)
