@@ -151,11 +151,18 @@ def _wake_first() -> None:
 class GtpuSocket:
     """GTP-U at one address: G-PDUs go to `on_g_pdu`, which says if it knows the TEID; the rest is answered here."""
 
-    def __init__(self, address: IPv4Address, loop: PacketLoop, on_g_pdu: Callable[[GPdu], bool]) -> None:
+    def __init__(
+        self,
+        address: IPv4Address,
+        loop: PacketLoop,
+        on_g_pdu: Callable[[GPdu], bool],
+        on_error_indication: Callable[[ErrorIndication], None] = lambda _: None,
+    ) -> None:
         self._address = address
         self._faults = loop.faults
         self._loop = loop
         self._on_g_pdu = on_g_pdu
+        self._on_error_indication = on_error_indication
         self._socket = _bound(address)
         loop.add(self._socket.fileno(), self._take, name=f"GTP-U at {address}")
 
@@ -194,6 +201,7 @@ class GtpuSocket:
             case ErrorIndication(teid, address):
                 self._faults["error indication"] += 1
                 log.warning("%s has no tunnel %d at %s", peer[0], teid, address)
+                self._on_error_indication(message)
             case EndMarker():
                 self._faults["end marker"] += 1
 
