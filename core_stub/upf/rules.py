@@ -75,10 +75,11 @@ Action = Drop | Decapsulate | Encapsulate | Buffer
 class Rate:
     """The maximum bit rate of a QER in one direction, for all rules that name it together: a token bucket.
 
-    `burst` in octets is what may pass at once after a pause.
+    `bucket` tells the session's buckets apart: the QER ID, or a text for a predefined rule. `burst` in octets is what
+    may pass at once after a pause.
     """
 
-    qer_id: int
+    bucket: int | str
     is_uplink: bool
     kbps: int
     burst: int

@@ -77,7 +77,7 @@ class _State:
     def __init__(self) -> None:
         self.counts: dict[int, list[int]] = {}
         self.meters: dict[int, LiveMeter] = {}
-        self.buckets: dict[tuple[int, bool], TokenBucket] = {}
+        self.buckets: dict[tuple[int | str, bool], TokenBucket] = {}
         self.queues: dict[int, BufferQueue] = {}
 
 
@@ -289,7 +289,7 @@ class Forwarding:
         return state.meters[urr_id]
 
     def _bucket(self, state: _State, rate: Rate) -> TokenBucket:
-        key = (rate.qer_id, rate.is_uplink)
+        key = (rate.bucket, rate.is_uplink)
         if key not in state.buckets:
             state.buckets[key] = TokenBucket(rate, self._clock())
         return state.buckets[key]
