@@ -23,9 +23,15 @@ from core_stub.pfcp.messages import (
     AssociationReleaseResponse,
     AssociationSetupRequest,
     AssociationSetupResponse,
+    AssociationUpdateRequest,
+    AssociationUpdateResponse,
     HeartbeatRequest,
     HeartbeatResponse,
     Message,
+    NodeReportRequest,
+    NodeReportResponse,
+    PfdManagementRequest,
+    PfdManagementResponse,
     Request,
     Response,
     SessionRequest,
@@ -240,6 +246,8 @@ class Endpoint:
                 effects = self._association(peer).on(Signal.RELEASE_REQUESTED)
                 self.respond(peer, token, AssociationReleaseResponse(self._settings.node_id, Cause.REQUEST_ACCEPTED))
                 self._apply(peer, effects, now, reason="released by the peer")
+            case AssociationUpdateRequest() | PfdManagementRequest() | NodeReportRequest():
+                raise RemoteProtocolError(Cause.SERVICE_NOT_SUPPORTED, type(message).__name__)
             case _ if isinstance(message, SessionRequest):
                 if self.state(peer) is not State.UP:
                     raise RemoteProtocolError(Cause.NO_ESTABLISHED_PFCP_ASSOCIATION, "associate first")
@@ -261,6 +269,12 @@ class Endpoint:
                 response: Response = self._setup_response(error.cause)
             case AssociationReleaseRequest.message_type:
                 response = AssociationReleaseResponse(self._settings.node_id, error.cause)
+            case AssociationUpdateRequest.message_type:
+                response = AssociationUpdateResponse(self._settings.node_id, error.cause)
+            case PfdManagementRequest.message_type:
+                response = PfdManagementResponse(error.cause, error.offending_ie)
+            case NodeReportRequest.message_type:
+                response = NodeReportResponse(self._settings.node_id, error.cause, error.offending_ie)
             case _:
                 response = rejection(
                     header.message_type, error.cause, self._settings.node_id, offending_ie=error.offending_ie

@@ -15,7 +15,16 @@ from random import Random
 
 from core_stub.errors import RemoteProtocolError
 from core_stub.gtpu import Tunnel
-from core_stub.pfcp.ies import Cause, FSeid, FTeid, Interface, NodeId, UsageReport, VolumeMeasurement
+from core_stub.pfcp.ies import (
+    Cause,
+    FSeid,
+    FTeid,
+    Interface,
+    NodeId,
+    UsageReport,
+    UsageReportTrigger,
+    VolumeMeasurement,
+)
 from core_stub.pfcp.messages import (
     Request,
     Response,
@@ -35,8 +44,6 @@ Peer = tuple[str, int]
 """Address and UDP port of a CP function."""
 
 IE_CREATE_PDR, IE_CREATE_FAR, IE_F_SEID = 1, 3, 57
-USAGE_REPORT_TRIGGER_TERMR = 0x0800
-"""Usage Report Trigger (§8.2.41), octet 6 bit 4: the session or the URR ends."""
 
 
 class SessionEventKind(StrEnum):
@@ -270,4 +277,4 @@ def _reports(usage: Mapping[int, Usage], urr_ids: Iterable[int]) -> tuple[UsageR
 
 def _report(urr_id: int, used: Usage) -> UsageReport:
     volume = VolumeMeasurement(used.uplink + used.downlink, used.uplink, used.downlink)
-    return UsageReport(urr_id, 0, USAGE_REPORT_TRIGGER_TERMR, volume)
+    return UsageReport(urr_id, 0, UsageReportTrigger.TERMR, volume)

@@ -11,12 +11,15 @@ from core_stub.pfcp import codec
 from core_stub.pfcp.ies import (
     ApplyAction,
     Cause,
+    CpFeatures,
     CreateBar,
     CreatedPdr,
     CreateFar,
     CreatePdr,
     CreateQer,
     CreateUrr,
+    DownlinkDataReport,
+    DownlinkDataServiceInformation,
     ForwardingParameters,
     FSeid,
     FTeid,
@@ -36,6 +39,9 @@ from core_stub.pfcp.ies import (
     UpdateFar,
     UpFeatures,
     UsageReport,
+    UsageReportTrigger,
+    UserId,
+    Volume,
     VolumeMeasurement,
 )
 from core_stub.pfcp.messages import (
@@ -176,18 +182,19 @@ def test_its_smf_establishes_a_session_with_f_teids_to_choose() -> None:
                 ),
             ),
         ),
-        create_urrs=(CreateUrr(1, MeasurementMethod.VOLUM, ReportingTriggers.VOLTH, 100 << 20),),
+        create_urrs=(CreateUrr(1, MeasurementMethod.VOLUM, ReportingTriggers.VOLTH, Volume(100 << 20)),),
         create_qers=(CreateQer(1, mbr_uplink_kbps=100_000, mbr_downlink_kbps=200_000, qfi=1),),
         create_bars=(CreateBar(1),),
         pdn_type=PdnType.IPV4,
         apn_dnn="internet",
         snssai=(1, None),
+        user_id=UserId("001010000000001", "4370816125816151"),
     )  # fmt: skip
 
 
 EXPECTED: dict[str, list[Message]] = {
     "smfd277-fakecore-upfd-head": [
-        AssociationSetupRequest(NodeId(SMF), 4004387010, cp_features=0),
+        AssociationSetupRequest(NodeId(SMF), 4004387010, cp_features=CpFeatures(0)),
         AssociationSetupResponse(
             NodeId(UPF),
             Cause.REQUEST_ACCEPTED,
@@ -227,7 +234,20 @@ EXPECTED: dict[str, list[Message]] = {
         SessionModificationResponse(0xBD, Cause.REQUEST_ACCEPTED),
         SessionDeletionRequest(177),
         SessionDeletionResponse(
-            0xBD, Cause.REQUEST_ACCEPTED, usage_reports=(UsageReport(1, 0, 0x0800, VolumeMeasurement(*[0] * 6)),)
+            0xBD,
+            Cause.REQUEST_ACCEPTED,
+            usage_reports=(
+                UsageReport(
+                    1,
+                    0,
+                    UsageReportTrigger.TERMR,
+                    VolumeMeasurement(*[0] * 6),
+                    duration=1795398218,
+                    end_time=4004387017,
+                    time_of_first_packet=2208988800,
+                    time_of_last_packet=2208988800,
+                ),
+            ),
         ),
     ],
     "smfd277-noftup": [
@@ -240,11 +260,26 @@ EXPECTED: dict[str, list[Message]] = {
         ),
     ],
     "upfd-head-urr-report": [
-        SessionReportRequest(0x1122334455667788, ReportType.DLDR, (1,)),
+        SessionReportRequest(
+            0x1122334455667788,
+            ReportType.DLDR,
+            DownlinkDataReport((1,), (DownlinkDataServiceInformation(qfi=1),)),
+        ),
         SessionReportRequest(
             0x1122334455667788,
             ReportType.USAR,
-            usage_reports=(UsageReport(1, 0, 0x0002, VolumeMeasurement(1047, 520, 527, 8, 4, 4)),),
+            usage_reports=(
+                UsageReport(
+                    1,
+                    0,
+                    UsageReportTrigger.VOLTH,
+                    VolumeMeasurement(1047, 520, 527, 8, 4, 4),
+                    duration=1795399214,
+                    end_time=4004388014,
+                    time_of_first_packet=4004388010,
+                    time_of_last_packet=4004388014,
+                ),
+            ),
         ),
         SessionReportResponse(160, Cause.REQUEST_ACCEPTED),
     ],

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from core_stub.pfcp import codec
-from tests.support.pfcp import SAMPLES, dissect
+from tests.support.pfcp import dissect
+from tests.support.pfcp_samples import SAMPLES
 
 pytestmark = pytest.mark.interop
 

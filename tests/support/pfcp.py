@@ -1,4 +1,4 @@
-"""For tests of PFCP: a message of every kind, two endpoints on a bad link under a manual clock, and pcap files."""
+"""For tests of PFCP: two endpoints on a bad link under a manual clock, and pcap files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
 from itertools import chain, cycle
 from pathlib import Path
 from typing import Any
@@ -18,157 +18,20 @@ from core_stub.pfcp.endpoint import Endpoint, Event, RequestReceived, Settings
 from core_stub.pfcp.ies import (
     ApplyAction,
     Cause,
-    CreateBar,
-    CreatedPdr,
     CreateFar,
-    CreatePdr,
-    CreateQer,
-    CreateUrr,
-    ForwardingParameters,
     FSeid,
-    FTeid,
-    GateStatus,
-    Interface,
-    InterfaceType,
-    MeasurementMethod,
     NodeId,
-    OuterHeaderCreation,
-    OuterHeaderCreationDescription,
-    OuterHeaderRemoval,
-    Pdi,
-    PdnType,
-    ReportingTriggers,
-    ReportType,
-    SdfFilter,
-    UeIpAddress,
-    UpdateFar,
-    UpdatePdr,
-    UpFeatures,
-    UsageReport,
-    VolumeMeasurement,
 )
 from core_stub.pfcp.messages import (
-    AssociationReleaseRequest,
-    AssociationReleaseResponse,
-    AssociationSetupRequest,
-    AssociationSetupResponse,
-    HeartbeatRequest,
-    HeartbeatResponse,
     Message,
-    SessionDeletionRequest,
-    SessionDeletionResponse,
     SessionEstablishmentRequest,
     SessionEstablishmentResponse,
-    SessionModificationRequest,
-    SessionModificationResponse,
-    SessionReportRequest,
-    SessionReportResponse,
-    VersionNotSupportedResponse,
 )
 from core_stub.pfcp.transactions import Address
+from tests.support.pfcp_samples import DOWNLINK_PDR, SMF_NODE, UPF_NODE
 
 SMF: Address = ("10.0.0.1", 8805)
 UPF: Address = ("10.0.0.2", 8805)
-SMF_NODE = NodeId(IPv4Address(SMF[0]))
-UPF_NODE = NodeId(IPv4Address(UPF[0]))
-V4, V6 = IPv4Address("10.1.2.3"), IPv6Address("2001:db8::3")
-_GTPU_V4 = OuterHeaderCreationDescription.GTPU_UDP_IPV4
-_USAGE = UsageReport(1, 2, 0x0802, VolumeMeasurement(30, 10, 20, 3, 1, 2))
-
-UPLINK_PDR = CreatePdr(
-    pdr_id=2,
-    precedence=255,
-    pdi=Pdi(
-        Interface.ACCESS,
-        f_teid=FTeid(choose=True, choose_id=5, choose_ipv4=True, choose_ipv6=True),
-        network_instance="internet",
-        sdf_filters=(SdfFilter("permit out ip from 10.60.0.1 to assigned", 7), SdfFilter(bidirectional_id=7)),
-        qfis=(1, 9),
-        source_interface_type=InterfaceType.N3_3GPP_ACCESS,
-    ),
-    far_id=2,
-    outer_header_removal=OuterHeaderRemoval.GTPU_UDP_IP,
-    urr_ids=(1, 2),
-    qer_ids=(1,),
-)
-DOWNLINK_PDR = CreatePdr(
-    pdr_id=1,
-    precedence=65535,
-    pdi=Pdi(
-        Interface.CORE,
-        ue_ip_address=UeIpAddress(V4, V6, is_destination=True),
-        source_interface_type=InterfaceType.N6,
-    ),
-    far_id=1,
-)
-FARS = (
-    CreateFar(1, ApplyAction.BUFF | ApplyAction.NOCP, bar_id=1),
-    CreateFar(
-        2,
-        ApplyAction.FORW,
-        ForwardingParameters(
-            Interface.CORE, "internet", OuterHeaderCreation(_GTPU_V4, 0xABC, V4), InterfaceType.N9
-        ),
-    ),
-)  # fmt: skip
-
-SAMPLES: tuple[Message, ...] = (
-    HeartbeatRequest(4_004_387_010),
-    HeartbeatResponse(4_004_387_011),
-    AssociationSetupRequest(NodeId(V4), 1, cp_features=0),
-    AssociationSetupRequest(NodeId("smf.core.example"), 1),
-    AssociationSetupResponse(NodeId(V6), Cause.REQUEST_ACCEPTED, 2, UpFeatures.FTUP | UpFeatures.VTIME),
-    AssociationReleaseRequest(NodeId(V4)),
-    AssociationReleaseResponse(NodeId(V4), Cause.NO_ESTABLISHED_PFCP_ASSOCIATION),
-    VersionNotSupportedResponse(),
-    SessionEstablishmentRequest(
-        seid=0,
-        node_id=SMF_NODE,
-        cp_f_seid=FSeid(0x1122334455667788, V4, V6),
-        create_pdrs=(DOWNLINK_PDR, UPLINK_PDR),
-        create_fars=FARS,
-        create_urrs=(CreateUrr(1, MeasurementMethod.VOLUM, ReportingTriggers.VOLTH, 100 << 20),),
-        create_qers=(CreateQer(1, GateStatus.OPEN, GateStatus.CLOSED, 100_000, 200_000, 1, 2, 9),),
-        create_bars=(CreateBar(1),),
-        pdn_type=PdnType.IPV4V6,
-        apn_dnn="internet.mnc001",
-        snssai=(1, 0x010203),
-    ),
-    SessionEstablishmentResponse(
-        seid=9,
-        node_id=UPF_NODE,
-        cause=Cause.REQUEST_ACCEPTED,
-        up_f_seid=FSeid(7, V4),
-        created_pdrs=(CreatedPdr(2, FTeid(0xABC, V4, V6)), CreatedPdr(3)),
-    ),
-    SessionEstablishmentResponse(9, UPF_NODE, Cause.RULE_CREATION_MODIFICATION_FAILURE, 2, failed_rule_id=(1, 77)),
-    SessionModificationRequest(
-        seid=7,
-        cp_f_seid=FSeid(8, V4),
-        remove_pdrs=(1, 2),
-        remove_fars=(3,),
-        remove_urrs=(4,),
-        remove_qers=(5,),
-        create_pdrs=(UPLINK_PDR,),
-        create_fars=FARS,
-        create_urrs=(CreateUrr(1, MeasurementMethod.DURAT, ReportingTriggers.PERIO),),
-        create_qers=(CreateQer(2),),
-        update_pdrs=(UpdatePdr(1, 10, Pdi(Interface.CORE), 4, OuterHeaderRemoval.IPV4, (1,), (2,)), UpdatePdr(2)),
-        update_fars=(
-            UpdateFar(1, ApplyAction.FORW, ForwardingParameters(
-                outer_header_creation=OuterHeaderCreation(OuterHeaderCreationDescription.UDP_IPV6, ipv6=V6, port=99),
-                send_end_marker=True,
-            )),
-            UpdateFar(2, bar_id=1),
-        ),
-    ),
-    SessionModificationResponse(9, Cause.REQUEST_ACCEPTED, None, (CreatedPdr(2, FTeid(1, V4)),), (_USAGE,)),
-    SessionDeletionRequest(7),
-    SessionDeletionResponse(9, Cause.REQUEST_ACCEPTED, usage_reports=(_USAGE,)),
-    SessionReportRequest(9, ReportType.DLDR | ReportType.USAR, (1, 2), (_USAGE,)),
-    SessionReportResponse(7, Cause.SESSION_CONTEXT_NOT_FOUND, 57),
-)  # fmt: skip
-"""Every message, and in all of them together every IE that we know."""
 
 
 def only(datagram: bytes) -> Message:

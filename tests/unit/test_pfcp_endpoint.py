@@ -33,7 +33,8 @@ from core_stub.pfcp.messages import (
     SessionEstablishmentResponse,
     VersionNotSupportedResponse,
 )
-from tests.support.pfcp import SMF, SMF_NODE, UPF, UPF_NODE, FakeLink, endpoint, establishment, only
+from tests.support.pfcp import SMF, UPF, FakeLink, endpoint, establishment, only
+from tests.support.pfcp_samples import SMF_NODE, UPF_NODE
 
 UP_FEATURES = UpFeatures.FTUP | UpFeatures.EMPU
 

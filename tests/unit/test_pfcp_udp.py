@@ -21,7 +21,8 @@ from core_stub.pfcp.messages import (
 )
 from core_stub.pfcp.transactions import Address
 from core_stub.pfcp.udp import PfcpNode
-from tests.support.pfcp import SMF_NODE, UPF_NODE, establishment
+from tests.support.pfcp import establishment
+from tests.support.pfcp_samples import SMF_NODE, UPF_NODE
 
 Handler = Callable[[Address, SessionRequest], Response]
 LOOPBACK = "127.0.0.1"

@@ -33,6 +33,7 @@ from core_stub.pfcp.ies import (
     UeIpAddress,
     UpdateFar,
     UpdatePdr,
+    Volume,
     VolumeMeasurement,
 )
 from core_stub.pfcp.messages import (
@@ -160,7 +161,7 @@ def like_open5gs() -> SessionEstablishmentRequest:
         smf_gtpu,
     )
     request = establishment(*pdrs, *fars, qers=(CreateQer(1, qfi=1, mbr_uplink_kbps=10**6, mbr_downlink_kbps=10**6),))
-    urr = CreateUrr(1, MeasurementMethod.VOLUM, ReportingTriggers.VOLTH, 100 << 20)
+    urr = CreateUrr(1, MeasurementMethod.VOLUM, ReportingTriggers.VOLTH, Volume(100 << 20))
     return replace(request, create_urrs=(urr,), create_bars=(CreateBar(1),))
 
 
@@ -353,6 +354,15 @@ def test_a_rejected_modification_changes_nothing(
             Cause.RULE_CREATION_MODIFICATION_FAILURE,
             None,
             (0, 2),
+        ),
+        (
+            establishment(
+                replace(uplink(2, 2), pdi=replace(uplink(2, 2).pdi, sdf_filters=(SdfFilter(traffic_class=0x2800),))),
+                to_n6(2),
+            ),
+            Cause.SERVICE_NOT_SUPPORTED,
+            23,
+            None,
         ),
         (
             establishment(replace(uplink(2, 2), urr_ids=(3,)), to_n6(2)),
