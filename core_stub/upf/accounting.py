@@ -73,5 +73,6 @@ class Accounts:
         return {
             usage.urr.urr_id: UsageReportTrigger.LIUSA
             for usage in self.usages
-            if ReportingTriggers.LIUSA in usage.urr.triggers and not triggers.keys().isdisjoint(usage.urr.linked_urr_ids)
+            if ReportingTriggers.LIUSA in usage.urr.triggers
+            and not triggers.keys().isdisjoint(usage.urr.linked_urr_ids)
         }

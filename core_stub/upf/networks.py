@@ -24,7 +24,7 @@ class Networks:
         """`further_instances` are those that are known without a pool, such as that of N3 alone."""
         self._networks = tuple(networks)
         self._instances = {network.dnn for network in self._networks} | set(further_instances)
-        self._next = {network: 1 for network in self._networks}
+        self._next = dict.fromkeys(self._networks, 1)
 
     def knows(self, instance: str | None) -> bool:
         """Whether a Network Instance is one of ours; none given always is."""
@@ -32,7 +32,7 @@ class Networks:
 
     def device(self, instance: str | None) -> str:
         """The device of N6 behind a Network Instance that is known."""
-        return next(self._of(instance), self._networks[0]).device
+        return (self._of(instance) or self._networks)[0].device
 
     def free_address(self, instance: str | None, taken: Container[IPv4Address]) -> IPv4Address | None:
         """An address that is not `taken`, and that nobody had lately; None if there is none.
@@ -45,9 +45,9 @@ class Networks:
                 return address
         return None
 
-    def _of(self, instance: str | None) -> Iterable[DataNetwork]:
-        exact = [network for network in self._networks if network.dnn == instance]
-        return iter(exact or [network for network in self._networks if network.dnn is None])
+    def _of(self, instance: str | None) -> tuple[DataNetwork, ...]:
+        exact = tuple(network for network in self._networks if network.dnn == instance)
+        return exact or tuple(network for network in self._networks if network.dnn is None)
 
     def _free(self, network: DataNetwork, taken: Container[IPv4Address]) -> IPv4Address | None:
         """Round and round, from where the last search ended."""

@@ -1,8 +1,8 @@
 """A session's PDRs, FARs, QERs, URRs and BARs to the `Rule`s of a user plane; what does not fit together is rejected.
 
-    packets        → sdf.py, predefined.py          what a PDR takes
-    FAR, BAR       → Action                          what is done with it
-    QER            → gate, Rate, QFI of the tunnel
+packets        → sdf.py, predefined.py          what a PDR takes
+FAR, BAR       → Action                          what is done with it
+QER            → gate, Rate, QFI of the tunnel
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from core_stub.upf.session import Session
 
 _GTPU_REMOVALS = {None, OuterHeaderRemoval.GTPU_UDP_IPV4, OuterHeaderRemoval.GTPU_UDP_IP}
 _BURST_S = 0.1
-"""How much of a maximum bit rate may pass at once: what a TCP sender has in flight on a path of that round-trip time."""
+"""How much of a maximum bit rate may pass at once: what TCP has in flight on a path of that round-trip time."""
 _LEAST_BURST = 15_000
 """Octets: ten packets of full size."""
 
@@ -131,7 +131,7 @@ class _Resolution:
             return filters
         detected = self._resolver.applications.filters(application_id)
         if detected is None:
-            return None if not filters else filters
+            return filters or None
         return filters + _directed(detected, _is_uplink(pdr))
 
     def _filter(self, pdr: CreatePdr, sdf: SdfFilter) -> FlowFilter:
@@ -172,9 +172,7 @@ class _Resolution:
 
     def _action(self, pdr: CreatePdr) -> Action:
         if pdr.far_id is None:
-            raise RemoteProtocolError(
-                Cause.CONDITIONAL_IE_MISSING, f"PDR {pdr.pdr_id} without FAR ID", IeType.FAR_ID
-            )
+            raise RemoteProtocolError(Cause.CONDITIONAL_IE_MISSING, f"PDR {pdr.pdr_id} without FAR ID", IeType.FAR_ID)
         return self._actions.action(self._far(pdr, pdr.far_id), self._qfi(pdr))
 
     def _exhausted(self, pdr: CreatePdr) -> Action:
@@ -227,7 +225,7 @@ def _is_uplink(pdr: CreatePdr) -> bool:
 
 
 @lru_cache(1024)
-def _flow_filter(sdf: SdfFilter, is_uplink: bool) -> FlowFilter:  # noqa: FBT001
+def _flow_filter(sdf: SdfFilter, is_uplink: bool) -> FlowFilter:
     """The filter for packets in the direction of its PDR; descriptions are written for the downlink (§5.2.1A.2A)."""
     described = parse_flow_description(sdf.flow_description) if sdf.flow_description is not None else FlowFilter()
     value, mask = divmod(sdf.traffic_class, 0x100) if sdf.traffic_class is not None else (0, 0)
@@ -242,26 +240,26 @@ def _flow_filter(sdf: SdfFilter, is_uplink: bool) -> FlowFilter:  # noqa: FBT001
     return complete.swapped() if is_uplink else complete
 
 
-def _directed(filters: tuple[FlowFilter, ...], is_uplink: bool) -> tuple[FlowFilter, ...]:  # noqa: FBT001
+def _directed(filters: tuple[FlowFilter, ...], is_uplink: bool) -> tuple[FlowFilter, ...]:
     return tuple(flow_filter.swapped() for flow_filter in filters) if is_uplink else filters
 
 
-def _gate(qer: CreateQer, is_uplink: bool) -> GateStatus:  # noqa: FBT001
+def _gate(qer: CreateQer, is_uplink: bool) -> GateStatus:
     return qer.gate_uplink if is_uplink else qer.gate_downlink
 
 
-def _rates(qers: Iterable[CreateQer], is_uplink: bool) -> tuple[Rate, ...]:  # noqa: FBT001
+def _rates(qers: Iterable[CreateQer], is_uplink: bool) -> tuple[Rate, ...]:
     limits = ((qer.qer_id, qer.mbr_uplink_kbps if is_uplink else qer.mbr_downlink_kbps) for qer in qers)
     # Open5GS sends 0 for a direction without a limit; what is to be stopped has a gate.
     return tuple(_rate(qer_id, is_uplink, kbps) for qer_id, kbps in limits if kbps)
 
 
-def _own_rates(rule: PredefinedRule, pdr: CreatePdr, is_uplink: bool) -> tuple[Rate, ...]:  # noqa: FBT001
+def _own_rates(rule: PredefinedRule, pdr: CreatePdr, is_uplink: bool) -> tuple[Rate, ...]:
     """Of a predefined rule, under an ID that no QER has."""
     kbps = rule.mbr_uplink_kbps if is_uplink else rule.mbr_downlink_kbps
     return (_rate(f"{rule.name}/{pdr.pdr_id}", is_uplink, kbps),) if kbps else ()
 
 
 @lru_cache(1024)
-def _rate(bucket: int | str, is_uplink: bool, kbps: int) -> Rate:  # noqa: FBT001
+def _rate(bucket: int | str, is_uplink: bool, kbps: int) -> Rate:
     return Rate(bucket, is_uplink, kbps, max(int(kbps * 125 * _BURST_S), _LEAST_BURST))

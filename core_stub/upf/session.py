@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from ipaddress import IPv4Address
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from core_stub.pfcp.ies import (
     CreateBar,
@@ -26,6 +27,8 @@ from core_stub.pfcp.ies import (
 )
 from core_stub.pfcp.messages import SessionEstablishmentRequest, SessionModificationRequest
 from core_stub.upf.tables import Table, merged
+
+Shared = TypeVar("Shared")
 
 
 class Chooser(Protocol):
@@ -64,23 +67,12 @@ class Session:
     @property
     def n6_addresses(self) -> set[IPv4Address]:
         """The UE addresses that packets from N6 are found by."""
-        return {
-            pdr.pdi.ue_ip_address.ipv4
-            for pdr in self.pdrs
-            if pdr.pdi.f_teid is None and pdr.pdi.ue_ip_address and pdr.pdi.ue_ip_address.ipv4
-        }
+        return {address for pdr in self.pdrs if pdr.pdi.f_teid is None and (address := _address(pdr))}
 
     @property
     def tunnels(self) -> set[tuple[IPv4Address, int]]:
         """Where its FARs send to: address and TEID of the far ends."""
-        return {
-            (creation.ipv4, creation.teid)
-            for far in self.fars
-            if far.forwarding
-            and (creation := far.forwarding.outer_header_creation)
-            and creation.ipv4
-            and creation.teid is not None
-        }
+        return {tunnel for far in self.fars if (tunnel := _tunnel(far)) is not None}
 
     def created_pdrs(self, before: Session | None = None) -> tuple[CreatedPdr, ...]:
         """A Created PDR for every PDR for which something was chosen, also where several share an F-TEID."""
@@ -89,7 +81,7 @@ class Session:
             CreatedPdr(
                 pdr.pdr_id,
                 _plain(pdr.pdi.f_teid) if pdr.pdi.f_teid and pdr.pdi.f_teid.choose else None,
-                UeIpAddress(pdr.pdi.ue_ip_address.ipv4) if _asks_for_address(pdr) and pdr.pdi.ue_ip_address else None,
+                UeIpAddress(_address(pdr)) if _asks_for_address(pdr) else None,
             )
             for pdr in self.pdrs
             if (_asks_for_f_teid(pdr) or _asks_for_address(pdr)) and not _chose_alike(known.get(pdr.pdr_id), pdr)
@@ -115,6 +107,23 @@ def established(request: SessionEstablishmentRequest, up_seid: int, chooser: Cho
 def modified(session: Session, request: SessionModificationRequest, chooser: Chooser) -> Session:
     """`session` as `request` leaves it: removals first, then creations, then updates."""
     return _edited(replace(session, cp_f_seid=request.cp_f_seid or session.cp_f_seid), request, chooser)
+
+
+def shared(session: Session) -> Session:
+    """`session` with those of its values that many sessions have alike as one and the same: they are most of it."""
+    return replace(
+        session,
+        fars=tuple(_one(far) if _tunnel(far) is None else far for far in session.fars),
+        qers=_one(session.qers),
+        urrs=_one(session.urrs),
+        bars=_one(session.bars),
+    )
+
+
+@lru_cache(1024)
+def _one(value: Shared) -> Shared:
+    """The first of all equal values; those that nobody has asked for in long are forgotten."""
+    return value
 
 
 def _edited(session: Session, request: SessionModificationRequest, chooser: Chooser) -> Session:
@@ -169,7 +178,7 @@ def _with_choices(pdrs: Iterable[CreatePdr], touched: Collection[int], chooser: 
     settled = [pdr for pdr in pdrs if pdr.pdr_id not in touched]
     shared = {pdr.pdi.f_teid.choose_id: pdr.pdi.f_teid for pdr in settled if pdr.pdi.f_teid}
     taken = {pdr.pdi.f_teid.teid for pdr in settled if pdr.pdi.f_teid}
-    address = next((pdr.pdi.ue_ip_address.ipv4 for pdr in settled if _asks_for_address(pdr) and pdr.pdi.ue_ip_address), None)
+    address = next((_address(pdr) for pdr in settled if _asks_for_address(pdr)), None)
     chosen = []
     for pdr in pdrs:
         pdi = pdr.pdi
@@ -194,12 +203,20 @@ def _asks_for_address(pdr: CreatePdr) -> bool:
     return pdr.pdi.ue_ip_address is not None and pdr.pdi.ue_ip_address.choose_ipv4
 
 
+def _address(pdr: CreatePdr) -> IPv4Address | None:
+    return pdr.pdi.ue_ip_address.ipv4 if pdr.pdi.ue_ip_address else None
+
+
+def _tunnel(far: CreateFar) -> tuple[IPv4Address, int] | None:
+    """The far end of the FAR's tunnel."""
+    creation = far.forwarding.outer_header_creation if far.forwarding else None
+    if creation is None or creation.ipv4 is None or creation.teid is None:
+        return None
+    return creation.ipv4, creation.teid
+
+
 def _chose_alike(one: CreatePdr | None, other: CreatePdr) -> bool:
-    return (
-        one is not None
-        and one.pdi.f_teid == other.pdi.f_teid
-        and one.pdi.ue_ip_address == other.pdi.ue_ip_address
-    )
+    return one is not None and one.pdi.f_teid == other.pdi.f_teid and one.pdi.ue_ip_address == other.pdi.ue_ip_address
 
 
 def _plain(f_teid: FTeid) -> FTeid:

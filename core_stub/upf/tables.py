@@ -63,10 +63,12 @@ class Table(Generic[Rule]):
 
 def merged(value: Value, update: object) -> Value:
     """`value` with what `update` brings (None: as before) and without what it removes (§5.6.3: null length)."""
-    brought = {name: new for name in _shared_fields(type(value), type(update)) if (new := getattr(update, name)) is not None}
-    removed: frozenset[str] = getattr(update, "removed", frozenset())
-    defaults = _defaults(type(value))
-    return replace(value, **brought, **{name: defaults[name] for name in removed & defaults.keys()})  # type: ignore[type-var]
+    kind: Any = type(value)
+    update_kind: Any = type(update)
+    names, defaults = _shared_fields(kind, update_kind), _defaults(kind)
+    brought = {name: new for name in names if (new := getattr(update, name)) is not None}
+    removed = {name: defaults[name] for name in getattr(update, "removed", ()) if name in defaults}
+    return replace(value, **(brought | removed))  # type: ignore[type-var]
 
 
 _ID: dict[RuleType, Callable[[Any], int]] = {

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from math import inf
 
 from core_stub.pfcp.ies import (
     CreateUrr,
@@ -107,7 +108,7 @@ def meter(usage: Usage) -> Meter:
     urr = usage.urr
     marks = []
     if ReportingTriggers.VOLTH in urr.triggers:
-        marks.append(_mark(usage.base, urr.volume_threshold))
+        marks.append(_mark(usage.base, _threshold(urr)))
     quota = _mark(usage.quota_base, urr.volume_quota)
     if not usage.is_spent:
         marks.append(quota)
@@ -118,10 +119,16 @@ def meter(usage: Usage) -> Meter:
 
 def due(usage: Usage) -> float | None:
     """When time alone will make a difference, so that `observed` has to be asked; None for never."""
-    times = [usage.next_period, _flow_ends(usage), _hold_ends(usage)]
-    if usage.flowing_since is not None:
-        times += [usage.flowing_since + left for left in _seconds_left(usage)]
+    times = (usage.next_period, _flow_ends(usage), _hold_ends(usage), _threshold_ends(usage), _quota_ends(usage))
     return min((time for time in times if time is not None), default=None)
+
+
+def _threshold(urr: CreateUrr) -> Volume | None:
+    """Without zeros: nobody can mean to be told of nothing, again and again."""
+    volume = urr.volume_threshold
+    if volume is None or None not in (volume.total or None, volume.uplink or None, volume.downlink or None):
+        return volume
+    return Volume(volume.total or None, volume.uplink or None, volume.downlink or None)
 
 
 def _mark(base: Reading, volume: Volume | None) -> Mark:
@@ -156,12 +163,25 @@ def _is_waiting(usage: Usage) -> bool:
     return usage.is_held or (usage.flowing_since is None and _watches_traffic(usage.urr))
 
 
-def _seconds_left(usage: Usage) -> Iterable[float]:
+def _threshold_ends(usage: Usage) -> float | None:
+    """When the time threshold is reached, if traffic goes on flowing; minus infinity for long ago."""
     urr = usage.urr
-    if ReportingTriggers.TIMTH in urr.triggers and urr.time_threshold is not None:
-        yield urr.time_threshold - usage.seconds
-    if urr.time_quota is not None and not usage.is_spent:
-        yield urr.time_quota - usage.quota_seconds
+    if ReportingTriggers.TIMTH not in urr.triggers or not urr.time_threshold:
+        return None
+    return _ends(usage, urr.time_threshold - usage.seconds)
+
+
+def _quota_ends(usage: Usage) -> float | None:
+    """The same for the time quota."""
+    if usage.urr.time_quota is None or usage.is_spent:
+        return None
+    return _ends(usage, usage.urr.time_quota - usage.quota_seconds)
+
+
+def _ends(usage: Usage, seconds_left: float) -> float | None:
+    if seconds_left <= 0:
+        return -inf
+    return None if usage.flowing_since is None else usage.flowing_since + seconds_left
 
 
 def _flow_ends(usage: Usage) -> float | None:
@@ -230,24 +250,20 @@ def _still(usage: Usage, reading: Reading, until: float) -> Usage:
     )
 
 
-def _flowing_seconds(usage: Usage, now: float) -> float:
-    return 0.0 if usage.flowing_since is None else now - usage.flowing_since
-
-
 def _thresholds(usage: Usage, reading: Reading, now: float) -> UsageReportTrigger:
-    found, urr = NONE, usage.urr
-    if _reaches(usage.base, reading, urr.volume_threshold):
+    found = NONE
+    if _reaches(usage.base, reading, _threshold(usage.urr)):
         found |= UsageReportTrigger.VOLTH
-    if urr.time_threshold is not None and usage.seconds + _flowing_seconds(usage, now) >= urr.time_threshold:
+    if (end := _threshold_ends(usage)) is not None and now >= end:
         found |= UsageReportTrigger.TIMTH
-    return found & _mask(urr)
+    return found & _mask(usage.urr)
 
 
 def _quotas(usage: Usage, reading: Reading, now: float) -> UsageReportTrigger:
-    found, urr = NONE, usage.urr
-    if _reaches(usage.quota_base, reading, urr.volume_quota):
+    found = NONE
+    if _reaches(usage.quota_base, reading, usage.urr.volume_quota):
         found |= UsageReportTrigger.VOLQU
-    if urr.time_quota is not None and usage.quota_seconds + _flowing_seconds(usage, now) >= urr.time_quota:
+    if (end := _quota_ends(usage)) is not None and now >= end:
         found |= UsageReportTrigger.TIMQU
     return found
 
@@ -281,7 +297,7 @@ def reported(
     usage: Usage, reading: Reading, now: float, trigger: UsageReportTrigger, ntp: Callable[[float], int]
 ) -> tuple[Usage, UsageReport]:
     """The report for `trigger`, and the usage after it: counting begins anew (§5.2.2.3). `ntp` tells times of day."""
-    flowing = _flowing_seconds(usage, now)
+    flowing = 0.0 if usage.flowing_since is None else now - usage.flowing_since
     seconds = usage.seconds + flowing
     report = UsageReport(
         usage.urr.urr_id,
