@@ -237,13 +237,15 @@ class UpfControl:
             accounts, immediate = self._reported(accounts, self._user_plane.readings(request.seid), now, queried)
         kept = accounts.edited(entry.session.urrs, request.update_urrs, now)
         entry = replace(entry, accounts=kept, unanswered=())
+        acted_on = _acted_on(request, entry.session)
         last = self._store.put(
             entry,
             end_markers=_end_markers(before, request),
             drop_buffered=SmReqFlags.DROBU in (request.flags or SmReqFlags(0)),
-            acted_on=_acted_on(request, entry.session),
+            acted_on=acted_on,
         )
-        self._reporter.forget_tunnels(before.session)
+        if acted_on:
+            self._reporter.has_acted(before.session)
         self._reporter.arm(entry)
         _, final = self._reported(
             accounts.only(request.remove_urrs), last, now, dict.fromkeys(request.remove_urrs, UsageReportTrigger.TERMR)

@@ -119,11 +119,11 @@ class Reporter:
     def forget(self, entry: Entry) -> None:
         """Wait no more for a session that has gone."""
         self._timers.arm(("usage", entry.session.up_seid), None)
-        self._timers.arm(("buffering", entry.session.up_seid), None)
-        self.forget_tunnels(entry.session)
+        self.has_acted(entry.session)
 
-    def forget_tunnels(self, session: Session) -> None:
-        """The CP function has acted: an error indication for one of these tunnels would be news."""
+    def has_acted(self, session: Session) -> None:
+        """The CP function has changed FARs of what was `session`: they buffer anew, and errors of tunnels are news."""
+        self._timers.arm(("buffering", session.up_seid), None)
         if self._indicated:
             self._indicated -= {ErrorIndicated(*tunnel) for tunnel in session.tunnels}
 
