@@ -7,7 +7,7 @@ with (`_State`) outlives a change of its rules.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from threading import Lock
 from typing import Protocol
 
@@ -84,10 +84,12 @@ class _State:
 class _Session:
     """The rules of a session; `ways` and `state` are there once a packet has come."""
 
-    __slots__ = ("rules", "state", "ways")
+    __slots__ = ("meters", "rules", "seid", "state", "ways")
 
     def __init__(self, rules: Rules, state: _State | None) -> None:
-        self.rules = rules
+        self.seid = rules.seid
+        self.rules = rules.rules
+        self.meters = rules.meters
         self.state = state
         self.ways: dict[Way, tuple[_Compiled, ...]] | None = None
 
@@ -139,11 +141,11 @@ class Forwarding:
             session = _Session(rules, before.state)
             dropped: Mapping[int, Reading] = {}
             if before.state is not None:
-                dropped = self._carry_over(session, before.state)
+                dropped = self._carry_over(rules, before.state)
             self._replace(before, session)
         return {
             meter.urr_id: dropped.get(meter.urr_id, UNREAD)
-            for meter in before.rules.meters
+            for meter in before.meters
             if meter.urr_id not in {kept.urr_id for kept in rules.meters}
         }
 
@@ -153,7 +155,7 @@ class Forwarding:
         if session is None:
             return {}
         counts = session.state.counts if session.state else {}
-        return {rule.pdr_id: Counter(*counts.get(rule.pdr_id, ())) for rule in session.rules.rules}
+        return {rule.pdr_id: Counter(*counts.get(rule.pdr_id, ())) for rule in session.rules}
 
     def readings(self, seid: int) -> Mapping[int, Reading]:
         """As `UserPlane.readings`."""
@@ -161,7 +163,7 @@ class Forwarding:
         if session is None:
             return {}
         if session.state is None:
-            return {meter.urr_id: UNREAD for meter in session.rules.meters}
+            return {meter.urr_id: UNREAD for meter in session.meters}
         return {urr_id: meter.reading() for urr_id, meter in session.state.meters.items()}
 
     def buffered(self, seid: int) -> Mapping[int, Counter]:
@@ -179,12 +181,11 @@ class Forwarding:
             self._by_way[way] = session
         for way in _ways(before.rules) - ways:
             del self._by_way[way]
-        if session.rules.rules:
-            self._sessions[session.rules.seid] = session
+        if session.rules:
+            self._sessions[session.seid] = session
 
-    def _carry_over(self, session: _Session, state: _State) -> Mapping[int, Reading]:
+    def _carry_over(self, rules: Rules, state: _State) -> Mapping[int, Reading]:
         """Bring the state to the new rules, and what is buffered out before they are seen; the meters that go."""
-        rules = session.rules
         gone = state.meters.keys() - {meter.urr_id for meter in rules.meters}
         last = {urr_id: state.meters.pop(urr_id) for urr_id in gone}
         pdr_ids = {rule.pdr_id for rule in rules.rules}
@@ -194,12 +195,11 @@ class Forwarding:
         for meter in rules.meters:
             self._meter(rules.seid, state, meter.urr_id).set(meter)
         if state.queues:
-            self._settle_queues(session, state)
+            self._settle_queues(rules, state)
         return {urr_id: meter.reading() for urr_id, meter in last.items()}
 
-    def _settle_queues(self, session: _Session, state: _State) -> None:
+    def _settle_queues(self, rules: Rules, state: _State) -> None:
         """Flush the queues whose FARs forward now, before any packet sees the new rules: nothing overtakes."""
-        rules = session.rules
         buffers = {rule.action.far_id: rule.action for rule in rules.rules if isinstance(rule.action, Buffer)}
         released = {far_id: state.queues.pop(far_id) for far_id in state.queues.keys() - buffers.keys()}
         if rules.drop_buffered:
@@ -225,14 +225,15 @@ class Forwarding:
             return session.ways
 
     def _compiled(self, session: _Session) -> dict[Way, tuple[_Compiled, ...]]:
-        rules = session.rules
         state = session.state = session.state or _State()
-        for meter in rules.meters:
+        for meter in session.meters:
             if meter.urr_id not in state.meters:
-                self._meter(rules.seid, state, meter.urr_id).set(meter)
+                self._meter(session.seid, state, meter.urr_id).set(meter)
         ways: dict[Way, list[_Compiled]] = {}
-        for rule in rules.rules:
-            compiled = _Compiled(rule, self._act(rules.seid, state, rule), state.counts.setdefault(rule.pdr_id, [0, 0]))
+        for rule in session.rules:
+            compiled = _Compiled(
+                rule, self._act(session.seid, state, rule), state.counts.setdefault(rule.pdr_id, [0, 0])
+            )
             way = _way(rule)
             if way is not None:
                 ways.setdefault(way, []).append(compiled)
@@ -308,8 +309,8 @@ def _way(rule: Rule) -> Way | None:
     return rule.match.ue_address.packed if rule.match.ue_address is not None else None
 
 
-def _ways(rules: Rules) -> set[Way]:
-    return {way for rule in rules.rules if (way := _way(rule)) is not None}
+def _ways(rules: Iterable[Rule]) -> set[Way]:
+    return {way for rule in rules if (way := _way(rule)) is not None}
 
 
 def _drop(_packet: bytes, _qfi: int | None) -> None:
