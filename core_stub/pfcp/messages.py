@@ -6,6 +6,7 @@ them. Session Set Deletion (14, 15) belongs to Sxa and Sxb alone (Table 7.3-1).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import get_args
 
 from core_stub.pfcp.ies import Cause, NodeId
@@ -47,6 +48,8 @@ __all__ = [
     "HeartbeatRequest",
     "HeartbeatResponse",
     "Message",
+    "NfRequest",
+    "NfResponse",
     "NodeReportRequest",
     "NodeReportResponse",
     "PfdManagementRequest",
@@ -93,6 +96,9 @@ Response = (
     | SessionResponse
 )
 Message = Request | Response
+NfRequest = SessionRequest | AssociationUpdateRequest | PfdManagementRequest | NodeReportRequest
+"""What a network function asks of another; endpoints see to heartbeats, setup and release themselves."""
+NfResponse = SessionResponse | AssociationUpdateResponse | PfdManagementResponse | NodeReportResponse
 
 REQUEST_TYPES: frozenset[int] = frozenset(request.message_type for request in get_args(Request))
 SESSION_TYPES: frozenset[int] = frozenset(range(50, 58))
@@ -101,20 +107,22 @@ SESSION_TYPES: frozenset[int] = frozenset(range(50, 58))
 
 def rejection(
     message_type: int, cause: Cause, node: NodeId, *, seid: int = 0, offending_ie: int | None = None
-) -> Response:
-    """The response that rejects a session request of `message_type`; `seid` is the one that the peer allocated.
+) -> NfResponse:
+    """The response that rejects a request of `message_type`; `seid` is the one that the peer allocated.
 
     0 stands for an SEID that is not known (§7.2.2.4.2), as it is after "session context not found".
     """
-    if message_type == SessionEstablishmentRequest.message_type:
-        return SessionEstablishmentResponse(seid, node, cause, offending_ie)
-    return _REJECTIONS[message_type](seid, cause, offending_ie)
+    return _REJECTIONS[message_type](node, cause, seid, offending_ie)
 
 
-_REJECTIONS: dict[
-    int, type[SessionModificationResponse] | type[SessionDeletionResponse] | type[SessionReportResponse]
-] = {
-    SessionModificationRequest.message_type: SessionModificationResponse,
-    SessionDeletionRequest.message_type: SessionDeletionResponse,
-    SessionReportRequest.message_type: SessionReportResponse,
+_REJECTIONS: dict[int, Callable[[NodeId, Cause, int, int | None], NfResponse]] = {
+    PfdManagementRequest.message_type: lambda node, cause, _, ie: PfdManagementResponse(cause, ie, node),
+    AssociationUpdateRequest.message_type: lambda node, cause, *_: AssociationUpdateResponse(node, cause),
+    NodeReportRequest.message_type: lambda node, cause, _, ie: NodeReportResponse(node, cause, ie),
+    SessionEstablishmentRequest.message_type: lambda node, cause, seid, ie: SessionEstablishmentResponse(
+        seid, node, cause, ie
+    ),
+    SessionModificationRequest.message_type: lambda _, cause, seid, ie: SessionModificationResponse(seid, cause, ie),
+    SessionDeletionRequest.message_type: lambda _, cause, seid, ie: SessionDeletionResponse(seid, cause, ie),
+    SessionReportRequest.message_type: lambda _, cause, seid, ie: SessionReportResponse(seid, cause, ie),
 }

@@ -8,7 +8,7 @@ counting where it did before is not mistaken for its former self.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import takewhile
 
 Address = tuple[str, int]
@@ -16,6 +16,9 @@ Address = tuple[str, int]
 
 SEQUENCE_NUMBERS = 1 << 24
 """§7.2.2.3: the sequence number has three octets."""
+
+_SERVED_AT_MOST = 1 << 16
+"""Responses kept; a peer that asks faster than that within the holding time has its oldest ones forgotten."""
 
 
 @dataclass(frozen=True)
@@ -34,18 +37,19 @@ class GiveUp:
     sequence: int
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Outstanding:
     datagram: bytes
     sends_left: int
     due: float
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Served:
     fingerprint: int
-    response: bytes | None
     forget_at: float
+    priority: int | None
+    response: bytes | None = None
 
 
 class Duplicate(Exception):  # noqa: N818 - not a fault: it says what was received
@@ -82,7 +86,7 @@ class Transactions:
         """A response came in; False if no request awaits it (any longer)."""
         return self._outstanding.pop((peer, sequence), None) is not None
 
-    def admit(self, peer: Address, sequence: int, request: bytes, now: float) -> None:
+    def admit(self, peer: Address, sequence: int, request: bytes, now: float, priority: int | None = None) -> None:
         """A request came in; raises `Duplicate` if it was received before, within the holding time."""
         self._forget(now)
         fingerprint = hash(request)
@@ -90,13 +94,18 @@ class Transactions:
         if known is not None and known.fingerprint == fingerprint:
             raise Duplicate(known.response)
         self._served.pop((peer, sequence), None)
-        self._served[peer, sequence] = _Served(fingerprint, None, now + self._holding_time)
+        self._served[peer, sequence] = _Served(fingerprint, now + self._holding_time, priority)
+
+    def priority(self, peer: Address, sequence: int) -> int | None:
+        """The priority of an admitted request, which its response has too (§7.2.2.3); None if it said none."""
+        known = self._served.get((peer, sequence))
+        return None if known is None else known.priority
 
     def answer(self, peer: Address, sequence: int, response: bytes) -> None:
         """The response to an admitted request, kept for its duplicates."""
         known = self._served.get((peer, sequence))
         if known is not None:
-            self._served[peer, sequence] = replace(known, response=response)
+            known.response = response
 
     def get_timer(self) -> float | None:
         """When `expire` has something to do next."""
@@ -108,8 +117,9 @@ class Transactions:
         for peer, sequence in self._due(now):
             waiting = self._outstanding.pop((peer, sequence))
             if waiting.sends_left:
-                again = _Outstanding(waiting.datagram, waiting.sends_left - 1, now + self._t1)
-                self._outstanding[peer, sequence] = again
+                waiting.sends_left -= 1
+                waiting.due = now + self._t1
+                self._outstanding[peer, sequence] = waiting
                 effects.append(Resend(peer, waiting.datagram))
             else:
                 effects.append(GiveUp(peer, sequence))
@@ -121,6 +131,6 @@ class Transactions:
     def _forget(self, now: float) -> None:
         while self._served:
             oldest = next(iter(self._served))
-            if self._served[oldest].forget_at > now:
+            if self._served[oldest].forget_at > now and len(self._served) < _SERVED_AT_MOST:
                 return
             del self._served[oldest]

@@ -8,15 +8,16 @@ import random
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self, cast
+from typing import Self, cast, overload
 
 from core_stub.errors import PfcpTimeoutError, RemoteProtocolError
 from core_stub.pfcp.association import State
-from core_stub.pfcp.endpoint import (
+from core_stub.pfcp.endpoint import Endpoint
+from core_stub.pfcp.events import (
     AssociationDown,
     AssociationFailed,
     AssociationUp,
-    Endpoint,
+    AssociationUpdated,
     Event,
     PeerRestarted,
     RequestReceived,
@@ -24,8 +25,16 @@ from core_stub.pfcp.endpoint import (
     ResponseReceived,
     Settings,
 )
-from core_stub.pfcp.ies import Cause, NodeId, UpFeatures
-from core_stub.pfcp.messages import Response, SessionEstablishmentRequest, SessionRequest, SessionResponse, rejection
+from core_stub.pfcp.ies import Cause, CpFeatures, NodeId, UeIpAddressPool, UpFeatures
+from core_stub.pfcp.messages import (
+    NfRequest,
+    NfResponse,
+    Response,
+    SessionEstablishmentRequest,
+    SessionRequest,
+    SessionResponse,
+    rejection,
+)
 from core_stub.pfcp.transactions import SEQUENCE_NUMBERS, Address
 
 log = logging.getLogger(__name__)
@@ -39,9 +48,10 @@ _ASSOCIATE_RETRY_S = 1.0
 class PfcpNode(asyncio.DatagramProtocol):
     """One PFCP entity on one UDP socket; an async context manager.
 
-    `handle` gets each session request of an associated peer and returns the response to send; a `RemoteProtocolError`
-    that it raises becomes the response with that cause. `on_event` gets `AssociationUp`, `AssociationDown`,
-    `AssociationFailed` and `PeerRestarted`. Both are called from the event loop and must not block it.
+    `handle` gets each request of an associated peer (about sessions, PFDs, and node reports) and returns the response
+    to send; a `RemoteProtocolError` that it raises becomes the response with that cause. `on_event` gets
+    `AssociationUp`, `AssociationUpdated`, `AssociationDown`, `AssociationFailed` and `PeerRestarted`. Both are called
+    from the event loop and must not block it.
     """
 
     def __init__(  # noqa: PLR0913 - all by name
@@ -51,7 +61,9 @@ class PfcpNode(asyncio.DatagramProtocol):
         port: int = 8805,
         node_id: NodeId,
         up_features: UpFeatures | None = None,
-        handle: Callable[[Address, SessionRequest], Response] | None = None,
+        cp_features: CpFeatures | None = None,
+        ue_ip_address_pools: tuple[UeIpAddressPool, ...] = (),
+        handle: Callable[[Address, NfRequest], Response] | None = None,
         on_event: Callable[[Event], None] | None = None,
         heartbeat_interval: float = 5.0,
         allowed_peers: frozenset[str] | None = None,
@@ -62,6 +74,8 @@ class PfcpNode(asyncio.DatagramProtocol):
             node_id=node_id,
             recovery_time_stamp=(int(time.time()) + NTP_EPOCH) % (1 << 32),
             up_features=up_features,
+            cp_features=cp_features,
+            ue_ip_address_pools=ue_ip_address_pools,
             heartbeat_interval=heartbeat_interval,
             t1=t1,
             n1=n1,
@@ -72,7 +86,7 @@ class PfcpNode(asyncio.DatagramProtocol):
         self._handle = handle
         self._on_event = on_event
         self._endpoint = Endpoint(settings, first_sequence=random.randrange(SEQUENCE_NUMBERS))
-        self._responses: dict[tuple[Address, int], asyncio.Future[SessionResponse]] = {}
+        self._responses: dict[tuple[Address, int], asyncio.Future[NfResponse]] = {}
         self._changes: dict[Address, list[asyncio.Future[None]]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -111,13 +125,19 @@ class PfcpNode(asyncio.DatagramProtocol):
         except TimeoutError as error:
             raise PfcpTimeoutError(f"{peer[0]}:{peer[1]}: no association within {within:g} s") from error
 
-    async def request(self, peer: Address, message: SessionRequest) -> SessionResponse:
-        """Send a session request and wait for its response, whatever the cause in it.
+    @overload
+    async def request(self, peer: Address, message: SessionRequest) -> SessionResponse: ...
+
+    @overload
+    async def request(self, peer: Address, message: NfRequest) -> NfResponse: ...
+
+    async def request(self, peer: Address, message: NfRequest) -> NfResponse:
+        """Send a request and wait for its response, whatever the cause in it.
 
         Raises `PfcpTimeoutError` if there is none, and `LocalProtocolError` without an association.
         """
         token = self._endpoint.request(peer, message, self._loop.time())
-        future: asyncio.Future[SessionResponse] = self._loop.create_future()
+        future: asyncio.Future[NfResponse] = self._loop.create_future()
         self._responses[peer, token] = future
         self._flush()
         try:
@@ -169,18 +189,24 @@ class PfcpNode(asyncio.DatagramProtocol):
                     future.set_result(response)
             case RequestTimedOut(peer, token):
                 self._fail(self._responses.get((peer, token)), PfcpTimeoutError(f"{peer[0]}:{peer[1]} does not answer"))
-            case AssociationUp(peer) | AssociationDown(peer) | AssociationFailed(peer) | PeerRestarted(peer):
+            case (
+                AssociationUp(peer)
+                | AssociationUpdated(peer)
+                | AssociationDown(peer)
+                | AssociationFailed(peer)
+                | PeerRestarted(peer)
+            ):
                 for waiter in self._changes.pop(peer, []):
                     if not waiter.done():
                         waiter.set_result(None)
                 if self._on_event is not None:
                     self._on_event(event)
 
-    def _answer(self, peer: Address, token: int, message: SessionRequest) -> None:
+    def _answer(self, peer: Address, token: int, message: NfRequest) -> None:
         """Send the handler's response, or the one that says why there is none."""
         try:
             if self._handle is None:
-                raise RemoteProtocolError(Cause.SERVICE_NOT_SUPPORTED, "this node takes no session requests")
+                raise RemoteProtocolError(Cause.SERVICE_NOT_SUPPORTED, "this node takes no requests")
             self._endpoint.respond(peer, token, self._handle(peer, message))
         except RemoteProtocolError as error:
             log.warning("%s:%d: %s rejected: %s", *peer, type(message).__name__, error)
@@ -189,9 +215,7 @@ class PfcpNode(asyncio.DatagramProtocol):
             log.exception("%s:%d: %s: the handler failed", *peer, type(message).__name__)
             self._reject(peer, token, message, Cause.SYSTEM_FAILURE, None)
 
-    def _reject(
-        self, peer: Address, token: int, message: SessionRequest, cause: Cause, offending_ie: int | None
-    ) -> None:
+    def _reject(self, peer: Address, token: int, message: NfRequest, cause: Cause, offending_ie: int | None) -> None:
         seid = message.cp_f_seid.seid if isinstance(message, SessionEstablishmentRequest) else 0
         response = rejection(message.message_type, cause, self._node_id, seid=seid, offending_ie=offending_ie)
         self._endpoint.respond(peer, token, response)
@@ -203,6 +227,6 @@ class PfcpNode(asyncio.DatagramProtocol):
         await future
 
     @staticmethod
-    def _fail(future: asyncio.Future[SessionResponse] | None, error: PfcpTimeoutError) -> None:
+    def _fail(future: asyncio.Future[NfResponse] | None, error: PfcpTimeoutError) -> None:
         if future is not None and not future.done():
             future.set_exception(error)

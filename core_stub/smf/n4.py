@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from core_stub.errors import PfcpTimeoutError, RemoteProtocolError
-from core_stub.pfcp.endpoint import AssociationDown, AssociationUp, Event, PeerRestarted
+from core_stub.pfcp.events import AssociationDown, AssociationUp, Event, PeerRestarted
 from core_stub.pfcp.ies import Cause, NodeId
-from core_stub.pfcp.messages import Response, SessionReportRequest, SessionReportResponse, SessionRequest
+from core_stub.pfcp.messages import NfRequest, Response, SessionReportRequest, SessionReportResponse, SessionRequest
 from core_stub.pfcp.transactions import Address
 from core_stub.pfcp.udp import PfcpNode
 from core_stub.smf.config import Pfcp
@@ -75,7 +75,7 @@ class PfcpN4:
                 continue
             await self._down[name].wait()
 
-    def _handle(self, peer: Address, request: SessionRequest) -> Response:
+    def _handle(self, peer: Address, request: NfRequest) -> Response:
         if not isinstance(request, SessionReportRequest):
             raise RemoteProtocolError(Cause.SERVICE_NOT_SUPPORTED, f"{self._names[peer]} sent {type(request).__name__}")
         return self.on_report(request)

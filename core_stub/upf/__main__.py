@@ -14,7 +14,7 @@ from typing import Any
 from core_stub.config import load_config
 from core_stub.errors import PfcpTimeoutError
 from core_stub.http import http_on_socket
-from core_stub.pfcp.endpoint import AssociationDown, AssociationUp, Event, PeerRestarted
+from core_stub.pfcp.events import AssociationDown, AssociationUp, Event, PeerRestarted
 from core_stub.pfcp.ies import NodeId
 from core_stub.pfcp.transactions import Address
 from core_stub.pfcp.udp import PfcpNode

@@ -14,7 +14,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 from core_stub.pfcp import codec
-from core_stub.pfcp.endpoint import Endpoint, Event, RequestReceived, Settings
+from core_stub.pfcp.endpoint import Endpoint
+from core_stub.pfcp.events import Event, RequestReceived, Settings
 from core_stub.pfcp.ies import (
     ApplyAction,
     Cause,
@@ -56,6 +57,8 @@ def endpoint(node: NodeId, *, started: int = 1, first_sequence: int = 0xFFFFFE, 
 class FakeLink:
     """An SMF and a UPF, and what becomes of each datagram between them: "." arrives, "x" is lost, "2" comes twice,
     "~" comes after what is sent later. `fates` is used up from the left; then all arrive.
+
+    `others` are more nodes on the same link. `served` are the session requests, all of which are accepted.
     """
 
     smf: Endpoint
@@ -65,6 +68,7 @@ class FakeLink:
     now: float = 0.0
     events: list[Event] = field(default_factory=list)
     served: list[SessionEstablishmentRequest] = field(default_factory=list)
+    others: dict[Address, Endpoint] = field(default_factory=dict)
     wire: list[tuple[float, Address, bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -76,13 +80,18 @@ class FakeLink:
         self.settle()
         while (due := self._next_timer()) is not None and due <= end:
             self.now = max(due, self.now)
-            self.smf.handle_timer(self.now)
-            self.upf.handle_timer(self.now)
+            for node in self.nodes.values():
+                node.handle_timer(self.now)
             self.settle()
         self.now = end
 
+    @property
+    def nodes(self) -> dict[Address, Endpoint]:
+        """Everybody on the link."""
+        return {SMF: self.smf, UPF: self.upf, **self.others}
+
     def _next_timer(self) -> float | None:
-        timers = (self.smf.get_timer(), self.upf.get_timer())
+        timers = (node.get_timer() for node in self.nodes.values())
         return min((timer for timer in timers if timer is not None), default=None)
 
     def sent(self, by: Address) -> list[bytes]:
@@ -91,35 +100,37 @@ class FakeLink:
 
     def settle(self) -> None:
         """Deliver until nobody has anything to say."""
-        late: list[tuple[bytes, Address]] = []
+        late: list[tuple[bytes, Address, Address]] = []
         self._take_events()
         while batch := self._outgoing() or late:
             if batch is late:
                 late = []
-                for data, sender in batch:
-                    self._deliver(data, sender)
+                for datagram in batch:
+                    self._deliver(*datagram)
                 continue
-            for data, sender in batch:
-                self.wire.append((self.now, sender, data))
+            for datagram in batch:
+                self.wire.append((self.now, datagram[1], datagram[0]))
                 fate = next(self._fate)
                 if fate == "~":
-                    late.append((data, sender))
+                    late.append(datagram)
                 for _ in range({".": 1, "2": 2}.get(fate, 0)):
-                    self._deliver(data, sender)
+                    self._deliver(*datagram)
 
-    def _outgoing(self) -> list[tuple[bytes, Address]]:
-        from_smf = [(data, SMF) for data, _ in self.smf.datagrams_to_send()]
-        return from_smf + [(data, UPF) for data, _ in self.upf.datagrams_to_send()]
+    def _outgoing(self) -> list[tuple[bytes, Address, Address]]:
+        return [(data, at, to) for at, node in self.nodes.items() for data, to in node.datagrams_to_send()]
 
-    def _deliver(self, data: bytes, sender: Address) -> None:
-        receiver = self.upf if sender == SMF else self.smf
-        receiver.receive_datagram(data, sender, self.now)
-        self._take_events()
+    def _deliver(self, data: bytes, sender: Address, receiver: Address) -> None:
+        node = self.nodes[receiver]
+        node.receive_datagram(data, sender, self.now)
+        self._take_events_of(node)
 
     def _take_events(self) -> None:
-        for end in (self.smf, self.upf):
-            while (event := end.next_event()) is not None:
-                self._on_event(end, event)
+        for node in self.nodes.values():
+            self._take_events_of(node)
+
+    def _take_events_of(self, node: Endpoint) -> None:
+        while (event := node.next_event()) is not None:
+            self._on_event(node, event)
 
     def _on_event(self, end: Endpoint, event: Event) -> None:
         if not isinstance(event, RequestReceived):

@@ -72,3 +72,20 @@ def test_answers_are_kept_for_as_long_as_the_peer_may_send_again_and_no_longer()
     with pytest.raises(Duplicate):
         ours.admit(PEER, 7, b"request", now=7.5)
     ours.admit(PEER, 7, b"request", now=10.0)
+
+
+def test_an_answer_keeps_the_priority_of_its_request_until_it_is_forgotten() -> None:
+    ours = transactions()
+    ours.admit(PEER, 7, b"request", now=0.0, priority=3)
+    assert ours.priority(PEER, 7) == 3
+    assert ours.priority(OTHER, 7) is None
+
+
+def test_a_flood_of_requests_has_its_oldest_answers_forgotten() -> None:
+    ours = transactions()
+    flood = (1 << 16) + 1
+    for sequence in range(flood):
+        ours.admit(PEER, sequence, b"request", now=0.0)
+    ours.admit(PEER, 0, b"request", now=0.0)
+    with pytest.raises(Duplicate):
+        ours.admit(PEER, flood - 1, b"request", now=0.0)

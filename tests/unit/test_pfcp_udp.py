@@ -10,21 +10,21 @@ from ipaddress import IPv4Address
 import pytest
 
 from core_stub.errors import LocalProtocolError, PfcpTimeoutError, RemoteProtocolError
-from core_stub.pfcp.endpoint import AssociationDown, AssociationUp, Event
+from core_stub.pfcp.events import AssociationDown, AssociationUp, Event
 from core_stub.pfcp.ies import Cause, FSeid, NodeId, UpFeatures
 from core_stub.pfcp.messages import (
+    NfRequest,
     Response,
     SessionDeletionRequest,
     SessionDeletionResponse,
     SessionEstablishmentResponse,
-    SessionRequest,
 )
 from core_stub.pfcp.transactions import Address
 from core_stub.pfcp.udp import PfcpNode
 from tests.support.pfcp import establishment
 from tests.support.pfcp_samples import SMF_NODE, UPF_NODE
 
-Handler = Callable[[Address, SessionRequest], Response]
+Handler = Callable[[Address, NfRequest], Response]
 LOOPBACK = "127.0.0.1"
 
 
@@ -50,19 +50,19 @@ def run(body: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(within())
 
 
-def accept(peer: Address, request: SessionRequest) -> Response:
+def accept(peer: Address, request: NfRequest) -> Response:
     return SessionEstablishmentResponse(1, UPF_NODE, Cause.REQUEST_ACCEPTED, up_f_seid=FSeid(7, IPv4Address(LOOPBACK)))
 
 
-def refuse(peer: Address, request: SessionRequest) -> Response:
+def refuse(peer: Address, request: NfRequest) -> Response:
     raise RemoteProtocolError(Cause.RULE_CREATION_MODIFICATION_FAILURE, "no such rule", 1)
 
 
-def break_down(peer: Address, request: SessionRequest) -> Response:
+def break_down(peer: Address, request: NfRequest) -> Response:
     raise ZeroDivisionError
 
 
-def answer_nonsense(peer: Address, request: SessionRequest) -> Response:
+def answer_nonsense(peer: Address, request: NfRequest) -> Response:
     return SessionEstablishmentResponse(1 << 70, NodeId(""), Cause.REQUEST_ACCEPTED)
 
 

@@ -11,12 +11,12 @@ import pytest
 from core_stub.config import PfcpServer
 from core_stub.pfcp.ies import Cause, NodeId, ReportType
 from core_stub.pfcp.messages import (
+    NfRequest,
     Response,
     SessionDeletionRequest,
     SessionDeletionResponse,
     SessionReportRequest,
     SessionReportResponse,
-    SessionRequest,
 )
 from core_stub.pfcp.transactions import Address
 from core_stub.pfcp.udp import PfcpNode
@@ -31,7 +31,8 @@ SMF = IPv4Address("127.0.0.2")
 def upf() -> PfcpNode:
     """A UPF that agrees to every deletion."""
 
-    def handle(_: Address, request: SessionRequest) -> Response:
+    def handle(_: Address, request: NfRequest) -> Response:
+        assert isinstance(request, SessionDeletionRequest)
         return SessionDeletionResponse(request.seid, Cause.REQUEST_ACCEPTED)
 
     return PfcpNode(address="127.0.0.1", port=0, node_id=NodeId("upf.example"), handle=handle)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from core_stub.errors import RemoteProtocolError
 from core_stub.pfcp.ies import Cause
@@ -13,13 +13,12 @@ VERSION = 1
 
 _FOLLOW_ON, _PRIORITY, _SEID = 0x04, 0x02, 0x01
 _PREFIX = struct.Struct("!BBH")
+_NODE_HEAD = struct.Struct("!BBHI")
+_SESSION_HEAD = struct.Struct("!BBHQI")
 _IE_HEAD = struct.Struct("!HH")
-_ENTERPRISE = 0x8000
-"""§8.1.1: types from here on belong to vendors; they carry an enterprise ID that their length covers."""
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """§7.2.2; `seid` is None in a node message, `priority` where the MP flag is not set."""
 
     version: int
@@ -29,8 +28,7 @@ class Header:
     priority: int | None
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(NamedTuple):
     """One message of a datagram: its header, what follows the header, and all of its octets."""
 
     header: Header
@@ -73,28 +71,43 @@ def _first_frame(octets: bytes) -> Frame:
     return Frame(header, octets[after_seid + 4 :], octets, is_complete=len(octets) == size)
 
 
-def message(message_type: int, seid: int | None, sequence: int, body: bytes) -> bytes:
-    """A message with its header; `seid` is None in a node message."""
-    after_prefix = (b"" if seid is None else seid.to_bytes(8)) + (sequence << 8).to_bytes(4) + body
-    flags = VERSION << 5 | (0 if seid is None else _SEID)
-    return _PREFIX.pack(flags, message_type, len(after_prefix)) + after_prefix
+def message(header: Header, body: bytes) -> bytes:
+    """A message; raises struct.error or OverflowError if a field of the header has no room."""
+    flags = header.version << 5
+    last = header.sequence << 8
+    if header.priority is not None:
+        flags |= _PRIORITY
+        last |= header.priority << 4
+    if header.seid is None:
+        return _NODE_HEAD.pack(flags, header.message_type, len(body) + 4, last) + body
+    return _SESSION_HEAD.pack(flags | _SEID, header.message_type, len(body) + 12, header.seid, last) + body
 
 
-def split_ies(octets: bytes) -> Iterator[tuple[int, bytes]]:
-    """Type and value of each IE; those of vendors are left out."""
+def bundled(first: bytes, second: bytes) -> bytes:
+    """One datagram of two: the last message of the first says by its Follow On flag that another comes."""
+    at = 0
+    while first[at] & _FOLLOW_ON:
+        at += _PREFIX.size + _PREFIX.unpack_from(first, at)[2]
+    return first[:at] + bytes([first[at] | _FOLLOW_ON]) + first[at + 1 :] + second
+
+
+def ie_bounds(octets: bytes) -> Iterator[tuple[int, int, int]]:
+    """The type of each IE, and where its value begins and ends (§8.1.1).
+
+    What a vendor defined has a type from 0x8000 on, and a value that begins with the enterprise ID.
+    """
     at, end = 0, len(octets)
     while at < end:
         if end - at < _IE_HEAD.size:
             raise RemoteProtocolError(Cause.INVALID_LENGTH, f"{end - at} octets are left over after the last IE")
         ie, length = _IE_HEAD.unpack_from(octets, at)
-        at += _IE_HEAD.size
-        if length > end - at:
+        begin = at + _IE_HEAD.size
+        at = begin + length
+        if at > end:
             raise RemoteProtocolError(Cause.INVALID_LENGTH, f"IE {ie} is longer than what holds it", ie)
-        if not ie & _ENTERPRISE:
-            yield ie, octets[at : at + length]
-        at += length
+        yield ie, begin, at
 
 
 def pack_ie(ie: int, value: bytes) -> bytes:
-    """An IE."""
+    """An IE; raises struct.error if the value is too long for one."""
     return _IE_HEAD.pack(ie, len(value)) + value

@@ -24,6 +24,11 @@ class Field:
     switch: IntFlag | None = field(default=None, kw_only=True)
     """The attribute is a bool: whether the IE has this flag."""
 
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The names as a tuple, of one if there is one."""
+        return self.names if isinstance(self.names, tuple) else (self.names,)
+
 
 @dataclass(frozen=True)
 class Layout:
