@@ -10,6 +10,7 @@ here and not raised, since their header carries the CP function's SEID (§7.2.2.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -50,6 +51,8 @@ from core_stub.upf.rules import Counter, Encapsulate, Reading
 from core_stub.upf.session import Session, established, modified, shared
 from core_stub.upf.store import Entry, Peer, SessionStore
 from core_stub.upf.userplane.base import UserPlane
+
+log = logging.getLogger(__name__)
 
 UP_FEATURES = (
     UpFeatures.DDND
@@ -144,9 +147,9 @@ class UpfControl:
             case SessionEstablishmentRequest():
                 return self._establish(peer, request, now)
             case SessionModificationRequest():
-                return self._modify(request, now)
+                return self._modify(peer, request, now)
             case SessionDeletionRequest():
-                return self._delete(request, now)
+                return self._delete(peer, request, now)
             case PfdManagementRequest():
                 return self._provision(request)
             case _:
@@ -173,6 +176,7 @@ class UpfControl:
             session = shared(established(request, up_seid, self._identifiers.chooser(up_seid)))
             entry = self._resolved(Entry(peer, session, (), Accounts().edited(session.urrs, (), now)), session)
         except RemoteProtocolError as error:
+            log.warning("%s:%d: session establishment rejected: %s", *peer, error)
             return SessionEstablishmentResponse(
                 cp_seid, self._node_id, error.cause, error.offending_ie, failed_rule_id=_failed_rule(error)
             )
@@ -199,9 +203,10 @@ class UpfControl:
         if namesake is not None:
             self._drop(namesake)
 
-    def _modify(self, request: SessionModificationRequest, now: float) -> SessionModificationResponse:
+    def _modify(self, peer: Peer, request: SessionModificationRequest, now: float) -> SessionModificationResponse:
         before = self._store.get(request.seid)
         if before is None:
+            log.warning("%s:%d: modification of session %d, which there is not", *peer, request.seid)
             return SessionModificationResponse(0, Cause.SESSION_CONTEXT_NOT_FOUND)
         try:
             chooser = self._identifiers.chooser(request.seid)
@@ -210,6 +215,7 @@ class UpfControl:
             entry = self._resolved(before, session)
             queried = _queried(session, request)
         except RemoteProtocolError as error:
+            log.warning("%s:%d: modification of session %d rejected: %s", *peer, request.seid, error)
             cp_seid = before.session.cp_f_seid.seid
             return SessionModificationResponse(
                 cp_seid, error.cause, error.offending_ie, failed_rule_id=_failed_rule(error)
@@ -252,9 +258,10 @@ class UpfControl:
         )
         return (*before.unanswered, *immediate, *final)
 
-    def _delete(self, request: SessionDeletionRequest, now: float) -> SessionDeletionResponse:
+    def _delete(self, peer: Peer, request: SessionDeletionRequest, now: float) -> SessionDeletionResponse:
         entry = self._store.get(request.seid)
         if entry is None:
+            log.warning("%s:%d: deletion of session %d, which there is not", *peer, request.seid)
             return SessionDeletionResponse(0, Cause.SESSION_CONTEXT_NOT_FOUND)
         last = self._drop(entry)
         every = {urr.urr_id: UsageReportTrigger.TERMR for urr in entry.session.urrs}

@@ -359,12 +359,15 @@ def test_a_rejected_modification_changes_nothing(
 )
 def test_a_rejected_establishment_says_why_and_leaves_nothing(
     upf: Upf,
+    *,
+    caplog: pytest.LogCaptureFixture,
     request_: SessionEstablishmentRequest,
     cause: Cause,
     offending_ie: int | None,
     failed_rule_id: tuple[int, int] | None,
 ) -> None:
     response = upf.establish(request_)
+    assert f"192.0.2.9:8805: session establishment rejected: {cause.name}: " in caplog.text
     assert (response.seid, response.cause) == (CP_SEID, cause)
     assert (response.offending_ie, response.failed_rule_id) == (offending_ie, failed_rule_id)
     assert response.up_f_seid is None
