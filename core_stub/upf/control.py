@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address
 
@@ -48,7 +48,7 @@ from core_stub.upf.identifiers import Identifiers
 from core_stub.upf.reporting import Report, Reporter
 from core_stub.upf.resolve import Resolver
 from core_stub.upf.rules import Counter, Encapsulate, Reading
-from core_stub.upf.session import Session, established, modified, shared
+from core_stub.upf.session import Session, established, modified
 from core_stub.upf.store import Entry, Peer, SessionStore
 from core_stub.upf.userplane.base import UserPlane
 
@@ -173,7 +173,7 @@ class UpfControl:
             self._forget_namesake(peer, request.cp_f_seid)
             up_seid = self._up_seid(request)
             self._resolver.check_applications(request.create_pdrs)
-            session = shared(established(request, up_seid, self._identifiers.chooser(up_seid)))
+            session = established(request, up_seid, self._identifiers.chooser(up_seid))
             entry = self._resolved(Entry(peer, session, (), Accounts().edited(session.urrs, (), now)), session)
         except RemoteProtocolError as error:
             log.warning("%s:%d: session establishment rejected: %s", *peer, error)
@@ -242,7 +242,7 @@ class UpfControl:
         if queried:
             accounts, immediate = self._reported(accounts, self._user_plane.readings(request.seid), now, queried)
         kept = accounts.edited(entry.session.urrs, request.update_urrs, now)
-        entry = replace(entry, accounts=kept, unanswered=())
+        entry = Entry(entry.peer, entry.session, entry.rules, kept)
         acted_on = _acted_on(request, entry.session)
         last = self._store.put(
             entry,
@@ -284,7 +284,7 @@ class UpfControl:
         """`entry` with `session` in it and the rules that it comes to; RemoteProtocolError if it cannot be."""
         rules = self._resolver.resolve(session)
         self._identifiers.check(session, rules)
-        return replace(entry, session=session, rules=rules)
+        return Entry(entry.peer, session, rules, entry.accounts, entry.unanswered)
 
     def _reported(
         self, accounts: Accounts, readings: Mapping[int, Reading], now: float, wanted: Triggers

@@ -27,7 +27,7 @@ from core_stub.pfcp.messages import SessionReportRequest, SessionReportResponse
 from core_stub.upf.rules import BudgetSpent, ErrorIndicated, FirstBuffered, UserPlaneEvent
 from core_stub.upf.session import Session
 from core_stub.upf.store import Entry, Peer, SessionStore
-from core_stub.upf.tables import Table, merged
+from core_stub.upf.tables import edited, merged
 from core_stub.upf.timers import Timers
 from core_stub.upf.userplane.base import UserPlane
 
@@ -167,9 +167,8 @@ class Reporter:
         drop_buffered = SrRspFlags.DROBU in (response.flags or SrRspFlags(0))
         update = response.update_bar
         if update is not None and any(bar.bar_id == update.bar_id for bar in entry.session.bars):
-            bars = Table(RuleType.BAR, entry.session.bars)
-            bars.update([_of_modification(update)], merged)
-            entry = self._resolve(entry, replace(entry.session, bars=bars.rules))
+            bars = edited(RuleType.BAR, entry.session.bars, ((), (), (_of_modification(update),)), merged)
+            entry = self._resolve(entry, replace(entry.session, bars=bars))
             if update.buffering_duration is not None:
                 due = now + update.buffering_duration
                 self._timers.arm(("buffering", entry.session.up_seid), None if due == float("inf") else due)

@@ -4,11 +4,12 @@ changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import IPv4Address
-from typing import Protocol, TypeVar
+from operator import attrgetter
+from typing import Any, Protocol, TypeVar
 
 from core_stub.pfcp.ies import (
     CreateBar,
@@ -26,7 +27,7 @@ from core_stub.pfcp.ies import (
     UpdatePdr,
 )
 from core_stub.pfcp.messages import SessionEstablishmentRequest, SessionModificationRequest
-from core_stub.upf.tables import Table, merged
+from core_stub.upf.tables import Edits, edited, merged
 
 Shared = TypeVar("Shared")
 
@@ -106,71 +107,46 @@ def established(request: SessionEstablishmentRequest, up_seid: int, chooser: Cho
 
 def modified(session: Session, request: SessionModificationRequest, chooser: Chooser) -> Session:
     """`session` as `request` leaves it: removals first, then creations, then updates."""
-    return _edited(replace(session, cp_f_seid=request.cp_f_seid or session.cp_f_seid), request, chooser)
+    return _edited(session, request, chooser)
 
 
-def shared(session: Session) -> Session:
-    """`session` with those of its values that many sessions have alike as one and the same: they are most of it."""
-    return replace(
-        session,
-        fars=tuple(_one(far) if _tunnel(far) is None else far for far in session.fars),
-        qers=_one(session.qers),
-        urrs=_one(session.urrs),
-        bars=_one(session.bars),
+def _edited(session: Session, request: SessionModificationRequest, chooser: Chooser) -> Session:
+    pdrs, fars, qers, urrs, bars = (
+        edited(kind, before(session), edits(request), updated) for kind, before, edits, updated in _KINDS
+    )
+    touched = {pdr.pdr_id for pdr in request.create_pdrs} | {pdr.pdr_id for pdr in request.update_pdrs if pdr.pdi}
+    return Session(
+        session.up_seid,
+        request.cp_f_seid or session.cp_f_seid,
+        session.dnn,
+        pdrs=_with_choices(pdrs, touched, chooser) if touched else pdrs,
+        fars=fars if fars is session.fars else tuple(_one(far) if _tunnel(far) is None else far for far in fars),
+        qers=qers if qers is session.qers else _one(qers),
+        urrs=urrs if urrs is session.urrs else _one(urrs),
+        bars=bars if bars is session.bars else _one(bars),
     )
 
 
 @lru_cache(1024)
 def _one(value: Shared) -> Shared:
-    """The first of all equal values; those that nobody has asked for in long are forgotten."""
+    """The first of all equal values: what many sessions have alike they share, which is most of what they are.
+
+    Those that nobody has asked for in long are forgotten.
+    """
     return value
-
-
-def _edited(session: Session, request: SessionModificationRequest, chooser: Chooser) -> Session:
-    pdrs, fars = Table(RuleType.PDR, session.pdrs), Table(RuleType.FAR, session.fars)
-    qers, urrs, bars = (
-        Table(RuleType.QER, session.qers),
-        Table(RuleType.URR, session.urrs),
-        Table(RuleType.BAR, session.bars),
-    )
-    pdrs.remove(request.remove_pdrs)
-    fars.remove(request.remove_fars)
-    qers.remove(request.remove_qers)
-    urrs.remove(request.remove_urrs)
-    bars.remove(request.remove_bars)
-    pdrs.create(request.create_pdrs)
-    fars.create(request.create_fars)
-    qers.create(request.create_qers)
-    urrs.create(request.create_urrs)
-    bars.create(request.create_bars)
-    pdrs.update(request.update_pdrs, _updated_pdr)
-    fars.update(request.update_fars, _updated_far)
-    qers.update(request.update_qers, merged)
-    urrs.update(request.update_urrs, merged)
-    bars.update(request.update_bars, merged)
-    touched = {pdr.pdr_id for pdr in request.create_pdrs} | {pdr.pdr_id for pdr in request.update_pdrs if pdr.pdi}
-    return replace(
-        session,
-        pdrs=_with_choices(pdrs.rules, touched, chooser) if touched else pdrs.rules,
-        fars=fars.rules,
-        qers=qers.rules,
-        urrs=urrs.rules,
-        bars=bars.rules,
-    )
 
 
 def _updated_pdr(pdr: CreatePdr, update: UpdatePdr) -> CreatePdr:
     active = [name for name in pdr.activate_predefined_rules if name not in update.deactivate_predefined_rules]
     active += [name for name in update.activate_predefined_rules if name not in active]
-    return replace(merged(pdr, update), activate_predefined_rules=tuple(active))
+    return merged(pdr, update, activate_predefined_rules=tuple(active))
 
 
 def _updated_far(far: CreateFar, update: UpdateFar) -> CreateFar:
-    new = merged(far, replace(update, forwarding=None))
     if update.forwarding is None:
-        return new
-    forwarding = merged(far.forwarding or ForwardingParameters(), replace(update.forwarding, send_end_marker=False))
-    return replace(new, forwarding=forwarding)
+        return merged(far, update)
+    forwarding = merged(far.forwarding or ForwardingParameters(), update.forwarding, send_end_marker=False)
+    return merged(far, update, forwarding=forwarding)
 
 
 def _with_choices(pdrs: Iterable[CreatePdr], touched: Collection[int], chooser: Chooser) -> tuple[CreatePdr, ...]:
@@ -193,6 +169,19 @@ def _with_choices(pdrs: Iterable[CreatePdr], touched: Collection[int], chooser: 
             pdi = replace(pdi, ue_ip_address=replace(pdi.ue_ip_address, ipv4=address))
         chosen.append(pdr if pdi is pdr.pdi else replace(pdr, pdi=pdi))
     return tuple(chosen)
+
+
+_KINDS: tuple[tuple[RuleType, Callable[[Session], Any], Callable[[object], Edits], Callable[..., Any]], ...] = tuple(
+    (kind, attrgetter(name), attrgetter(f"remove_{name}", f"create_{name}", f"update_{name}"), updated)
+    for kind, name, updated in (
+        (RuleType.PDR, "pdrs", _updated_pdr),
+        (RuleType.FAR, "fars", _updated_far),
+        (RuleType.QER, "qers", merged),
+        (RuleType.URR, "urrs", merged),
+        (RuleType.BAR, "bars", merged),
+    )
+)
+"""Of each kind of rules: its table in a session, what a request does to it, and what an update makes of a rule."""
 
 
 def _asks_for_f_teid(pdr: CreatePdr) -> bool:

@@ -2,73 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import fields, replace
+from collections.abc import Callable
+from dataclasses import fields
 from functools import cache
 from operator import attrgetter
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from core_stub.pfcp.ies import RuleType
 from core_stub.upf.errors import RuleError
 
 Rule = TypeVar("Rule")
-Value = TypeVar("Value")
 
 
-class Table(Generic[Rule]):
-    """A kind of rules while a request edits it: removals, then creations, then updates; RuleError for what cannot be.
+Edits = tuple[tuple[int, ...], tuple[Any, ...], tuple[Any, ...]]
+"""What a request does to the rules of one kind, in this order: IDs to remove, rules to create, updates."""
 
-    Without any edit, `rules` gives back the very tuple that it was made of.
+
+def edited(
+    kind: RuleType, rules: tuple[Rule, ...], edits: Edits, updated: Callable[[Rule, Any], Rule]
+) -> tuple[Rule, ...]:
+    """`rules` after `edits`, with `updated(rule, update)` in place of a rule; RuleError for what cannot be.
+
+    Where nothing changes it is the very tuple that was given.
     """
-
-    def __init__(self, kind: RuleType, rules: tuple[Rule, ...] = ()) -> None:
-        self._kind = kind
-        self._id: Callable[[Any], int] = _ID[kind]
-        self._before: tuple[Rule, ...] | None = rules
-        self._by_id = {self._id(rule): rule for rule in rules}
-
-    @property
-    def rules(self) -> tuple[Rule, ...]:
-        """The rules as they are now."""
-        return tuple(self._by_id.values()) if self._before is None else self._before
-
-    def remove(self, rule_ids: Iterable[int]) -> None:
-        """Take rules away."""
-        for rule_id in rule_ids:
-            self._known(rule_id)
-            del self._by_id[rule_id]
-            self._before = None
-
-    def create(self, rules: Iterable[Rule]) -> None:
-        """Add rules with IDs of their own."""
-        for rule in rules:
-            rule_id = self._id(rule)
-            if rule_id in self._by_id:
-                raise RuleError(self._kind, rule_id, "created a second time")
-            self._by_id[rule_id] = rule
-            self._before = None
-
-    def update(self, updates: Iterable[Value], updated: Callable[[Rule, Value], Rule]) -> None:
-        """Put `updated(rule, update)` in the place of each rule that there is an update for."""
-        for update in updates:
-            rule_id = self._id(update)
-            self._by_id[rule_id] = updated(self._known(rule_id), update)
-            self._before = None
-
-    def _known(self, rule_id: int) -> Rule:
-        if rule_id not in self._by_id:
-            raise RuleError(self._kind, rule_id, "there is none with this ID")
-        return self._by_id[rule_id]
+    remove, create, update = edits
+    if not (remove or create or update):
+        return rules
+    id_of = _ID[kind]
+    table = {id_of(rule): rule for rule in rules}
+    for rule_id in remove:
+        _known(table, kind, rule_id)
+        del table[rule_id]
+    for rule in create:
+        if id_of(rule) in table:
+            raise RuleError(kind, id_of(rule), "created a second time")
+        table[id_of(rule)] = rule
+    for change in update:
+        rule_id = id_of(change)
+        table[rule_id] = updated(_known(table, kind, rule_id), change)
+    return tuple(table.values())
 
 
-def merged(value: Value, update: object) -> Value:
-    """`value` with what `update` brings (None: as before) and without what it removes (§5.6.3: null length)."""
+def merged(value: Rule, update: object, **changes: object) -> Rule:
+    """`value` with what `update` brings (None: as before) and without what it removes (§5.6.3: null length).
+
+    `changes` come on top.
+    """
     kind: Any = type(value)
     update_kind: Any = type(update)
-    names, defaults = _shared_fields(kind, update_kind), _defaults(kind)
-    brought = {name: new for name in names if (new := getattr(update, name)) is not None}
-    removed = {name: defaults[name] for name in getattr(update, "removed", ()) if name in defaults}
-    return replace(value, **(brought | removed))  # type: ignore[type-var]
+    new: dict[str, Any] = {}
+    for name, is_shared in _fields(kind, update_kind):
+        brought = getattr(update, name) if is_shared else None
+        new[name] = getattr(value, name) if brought is None else brought
+    for name in getattr(update, "removed", ()):
+        if name in new:
+            new[name] = _defaults(kind)[name]
+    result: Rule = kind(**(new | changes))
+    return result
+
+
+def _known(table: dict[int, Rule], kind: RuleType, rule_id: int) -> Rule:
+    if rule_id not in table:
+        raise RuleError(kind, rule_id, "there is none with this ID")
+    return table[rule_id]
 
 
 _ID: dict[RuleType, Callable[[Any], int]] = {
@@ -81,12 +77,12 @@ _ID: dict[RuleType, Callable[[Any], int]] = {
 
 
 @cache
-def _shared_fields(kind: Any, update_kind: Any) -> tuple[str, ...]:
-    of_update = {field.name for field in fields(update_kind)}
-    return tuple(field.name for field in fields(kind) if field.name in of_update and field.name != "removed")
+def _fields(kind: Any, update_kind: Any) -> tuple[tuple[str, bool], ...]:
+    """The fields of a rule, and whether an update has them too."""
+    of_update = {field.name for field in fields(update_kind)} - {"removed"}
+    return tuple((field.name, field.name in of_update) for field in fields(kind))
 
 
 @cache
 def _defaults(kind: Any) -> dict[str, Any]:
-    """The fields that a rule can do without, and what stands there then."""
-    return {field.name: field.default for field in fields(kind) if field.default is None or field.default == ()}
+    return {field.name: field.default for field in fields(kind)}
