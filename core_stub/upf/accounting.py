@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from core_stub.pfcp.ies import CreateUrr, ReportingTriggers, UpdateUrr, UsageReport, UsageReportTrigger
 from core_stub.upf.rules import UNREAD, Meter, Reading
-from core_stub.upf.usage import Usage, due, meter, observed, opened, reported, updated
+from core_stub.upf.usage import Usage, due, meter, observed, opened, report, reported, updated
 
 Triggers = Mapping[int, UsageReportTrigger]
 """URR ID → why it reports."""
@@ -60,14 +60,23 @@ class Accounts:
         for before in self.usages:
             usage, urr_id = before, before.urr.urr_id
             if urr_id in triggers:
-                usage, report = reported(usage, readings.get(urr_id, UNREAD), now, triggers[urr_id], ntp)
-                reports.append(report)
+                reading = readings.get(urr_id, UNREAD)
+                reports.append(report(before, reading, now, triggers[urr_id], ntp))
+                usage = reported(before, reading, now)
             usages.append(usage)
         return Accounts(tuple(usages)), tuple(reports)
 
-    def only(self, urr_ids: Collection[int]) -> Accounts:
-        """Of these URRs alone."""
-        return replace(self, usages=tuple(usage for usage in self.usages if usage.urr.urr_id in urr_ids))
+    def closed(
+        self, urr_ids: Collection[int], readings: Mapping[int, Reading], now: float, ntp: Callable[[float], int]
+    ) -> tuple[UsageReport, ...]:
+        """The last reports of URRs that go."""
+        reports = []
+        for before in self.usages:
+            if before.urr.urr_id in urr_ids:
+                reading = readings.get(before.urr.urr_id, UNREAD)
+                usage, trigger = observed(before, reading, now)
+                reports.append(report(usage, reading, now, trigger | UsageReportTrigger.TERMR, ntp))
+        return tuple(reports)
 
     def _linked(self, triggers: Triggers) -> Triggers:
         return {

@@ -46,8 +46,8 @@ from core_stub.upf.accounting import Accounts, Triggers
 from core_stub.upf.errors import RuleError
 from core_stub.upf.identifiers import Identifiers
 from core_stub.upf.reporting import Report, Reporter
-from core_stub.upf.resolve import Resolver
-from core_stub.upf.rules import Counter, Encapsulate, Reading
+from core_stub.upf.resolve import Resolver, unchanged
+from core_stub.upf.rules import Counter, Encapsulate, Reading, Rule
 from core_stub.upf.session import Session, established, modified
 from core_stub.upf.store import Entry, Peer, SessionStore
 from core_stub.upf.userplane.base import UserPlane
@@ -212,7 +212,7 @@ class UpfControl:
             chooser = self._identifiers.chooser(request.seid)
             session = modified(before.session, request, chooser)
             self._resolver.check_applications((*request.create_pdrs, *request.update_pdrs))
-            entry = self._resolved(before, session)
+            entry = self._resolved(before, session, unchanged(before.session, before.rules, session))
             queried = _queried(session, request)
         except RemoteProtocolError as error:
             log.warning("%s:%d: modification of session %d rejected: %s", *peer, request.seid, error)
@@ -241,7 +241,8 @@ class UpfControl:
         accounts, immediate = before.accounts, tuple[UsageReport, ...]()
         if queried:
             accounts, immediate = self._reported(accounts, self._user_plane.readings(request.seid), now, queried)
-        kept = accounts.edited(entry.session.urrs, request.update_urrs, now)
+        is_same = entry.session.urrs is before.session.urrs
+        kept = accounts if is_same else accounts.edited(entry.session.urrs, request.update_urrs, now)
         entry = Entry(entry.peer, entry.session, entry.rules, kept)
         acted_on = _acted_on(request, entry.session)
         last = self._store.put(
@@ -253,9 +254,7 @@ class UpfControl:
         if acted_on:
             self._reporter.has_acted(before.session)
         self._reporter.arm(entry)
-        _, final = self._reported(
-            accounts.only(request.remove_urrs), last, now, dict.fromkeys(request.remove_urrs, UsageReportTrigger.TERMR)
-        )
+        final = accounts.closed(request.remove_urrs, last, now, self._ntp)
         return (*before.unanswered, *immediate, *final)
 
     def _delete(self, peer: Peer, request: SessionDeletionRequest, now: float) -> SessionDeletionResponse:
@@ -264,8 +263,7 @@ class UpfControl:
             log.warning("%s:%d: deletion of session %d, which there is not", *peer, request.seid)
             return SessionDeletionResponse(0, Cause.SESSION_CONTEXT_NOT_FOUND)
         last = self._drop(entry)
-        every = {urr.urr_id: UsageReportTrigger.TERMR for urr in entry.session.urrs}
-        _, reports = self._reported(entry.accounts, last, now, every)
+        reports = entry.accounts.closed([urr.urr_id for urr in entry.session.urrs], last, now, self._ntp)
         return SessionDeletionResponse(
             entry.session.cp_f_seid.seid, Cause.REQUEST_ACCEPTED, usage_reports=(*entry.unanswered, *reports)
         )
@@ -280,9 +278,9 @@ class UpfControl:
 
     # -- what requests come to ----------------------------------------------------------------------------------------
 
-    def _resolved(self, entry: Entry, session: Session) -> Entry:
+    def _resolved(self, entry: Entry, session: Session, kept: tuple[Rule, ...] = ()) -> Entry:
         """`entry` with `session` in it and the rules that it comes to; RemoteProtocolError if it cannot be."""
-        rules = self._resolver.resolve(session)
+        rules = self._resolver.resolve(session, kept)
         self._identifiers.check(session, rules)
         return Entry(entry.peer, session, rules, entry.accounts, entry.unanswered)
 
@@ -291,8 +289,9 @@ class UpfControl:
     ) -> tuple[Accounts, tuple[UsageReport, ...]]:
         """The reports that are `wanted`; what else these readings bring about is said along with them."""
         accounts, found = accounts.settled(readings, now)
-        nothing = UsageReportTrigger(0)
-        triggers = {urr: found.get(urr, nothing) | wanted.get(urr, nothing) for urr in found.keys() | wanted.keys()}
+        triggers = {**found, **wanted}
+        for urr_id in found.keys() & wanted.keys():
+            triggers[urr_id] = found[urr_id] | wanted[urr_id]
         return accounts.reported(readings, now, triggers, self._ntp)
 
     def _drop(self, entry: Entry) -> Mapping[int, Reading]:

@@ -91,8 +91,8 @@ class Identifiers:
 
     def _unused(self, *taken: Collection[int]) -> int:
         while True:
-            number = self._random.randrange(1, 1 << 32)
-            if not any(number in numbers for numbers in taken):
+            number = self._random.getrandbits(32)
+            if number and not any(number in numbers for numbers in taken):
                 return number
 
 

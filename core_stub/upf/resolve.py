@@ -7,7 +7,7 @@ QER            → gate, Rate, QFI of the tunnel
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -33,6 +33,7 @@ from core_stub.upf.rules import Action, Drop, Match, Rate, Rule
 from core_stub.upf.sdf import FlowDescriptionError, FlowFilter, parse_flow_description
 from core_stub.upf.session import Session
 
+_DROP = Drop()
 _GTPU_REMOVALS = {None, OuterHeaderRemoval.GTPU_UDP_IPV4, OuterHeaderRemoval.GTPU_UDP_IP}
 _BURST_S = 0.1
 """How much of a maximum bit rate may pass at once: what TCP has in flight on a path of that round-trip time."""
@@ -61,10 +62,26 @@ class Resolver:
                     offending_ie=IeType.APPLICATION_ID,
                 )
 
-    def resolve(self, session: Session) -> tuple[Rule, ...]:
-        """The rules of `session`, lowest precedence value first; RemoteProtocolError for what cannot be applied."""
-        rules = _Resolution(self, session).rules()
+    def resolve(self, session: Session, kept: tuple[Rule, ...] = ()) -> tuple[Rule, ...]:
+        """The rules of `session`, lowest precedence value first; RemoteProtocolError for what cannot be applied.
+
+        The rules of PDRs that are among `kept` are as they were.
+        """
+        rules = (*kept, *_Resolution(self, session).rules({rule.pdr_id for rule in kept}))
         return tuple(sorted(rules, key=lambda rule: (rule.precedence, rule.pdr_id)))
+
+
+def unchanged(before: Session, rules: tuple[Rule, ...], after: Session) -> tuple[Rule, ...]:
+    """The `rules` of `before` that are those of `after` too, where that has other FARs and is else the very same.
+
+    That is a UE which becomes active or idle, or moves: what happens most.
+    """
+    tables = (before.pdrs, after.pdrs), (before.qers, after.qers), (before.urrs, after.urrs), (before.bars, after.bars)
+    if any(old is not new for old, new in tables) or any(urr.quota_action_far_id for urr in after.urrs):
+        return ()
+    fars = {far.far_id for far in after.fars if any(far is old for old in before.fars)}
+    pdr_ids = {pdr.pdr_id for pdr in after.pdrs if pdr.far_id in fars}
+    return tuple(rule for rule in rules if rule.pdr_id in pdr_ids)
 
 
 class _Resolution:
@@ -79,10 +96,11 @@ class _Resolution:
         self._actions = Actions(session, resolver.networks)
         self._referred: dict[int, SdfFilter] | None = None
 
-    def rules(self) -> Iterable[Rule]:
+    def rules(self, kept: Collection[int]) -> Iterable[Rule]:
         self._actions.check()
         for pdr in self._session.pdrs:
-            yield from self._rules(pdr)
+            if pdr.pdr_id not in kept:
+                yield from self._rules(pdr)
 
     def _rules(self, pdr: CreatePdr) -> Iterable[Rule]:
         """The PDR's own rule and those of the predefined ones that it activates.
@@ -90,11 +108,12 @@ class _Resolution:
         Without filters of its own a PDR that activates predefined rules says only where they apply.
         """
         _check_way_in(pdr, self._resolver.networks)
-        action, exhausted = self._action(pdr), self._exhausted(pdr)
         is_uplink = _is_uplink(pdr)
         qers = self._qers_of(pdr)
+        qfi = self._qfi(pdr, qers)
+        action, exhausted = self._action(pdr, qfi), self._exhausted(pdr, qfi)
         rates = _rates(qers, is_uplink)
-        gate = action if all(_gate(qer, is_uplink) is GateStatus.OPEN for qer in qers) else Drop()
+        gate = action if all(_gate(qer, is_uplink) is GateStatus.OPEN for qer in qers) else _DROP
         for name in pdr.activate_predefined_rules:
             rule = self._predefined(pdr, name)
             filters = _directed(rule.filters, is_uplink)
@@ -102,7 +121,7 @@ class _Resolution:
                 pdr.pdr_id,
                 rule.precedence,
                 self._match(pdr, filters),
-                gate if rule.is_open else Drop(),
+                gate if rule.is_open else _DROP,
                 is_uplink,
                 rates + _own_rates(rule, pdr, is_uplink),
                 pdr.urr_ids,
@@ -170,19 +189,19 @@ class _Resolution:
 
     # -- what is done with it -----------------------------------------------------------------------------------------
 
-    def _action(self, pdr: CreatePdr) -> Action:
+    def _action(self, pdr: CreatePdr, qfi: int | None) -> Action:
         if pdr.far_id is None:
             raise RemoteProtocolError(Cause.CONDITIONAL_IE_MISSING, f"PDR {pdr.pdr_id} without FAR ID", IeType.FAR_ID)
-        return self._actions.action(self._far(pdr, pdr.far_id), self._qfi(pdr))
+        return self._actions.action(self._far(pdr, pdr.far_id), qfi)
 
-    def _exhausted(self, pdr: CreatePdr) -> Action:
+    def _exhausted(self, pdr: CreatePdr, qfi: int | None) -> Action:
         for urr_id in pdr.urr_ids:
             urr = self._urrs.get(urr_id)
             if urr is None:
                 raise RuleError(RuleType.PDR, pdr.pdr_id, f"URR {urr_id} does not exist")
             if urr.quota_action_far_id is not None:
-                return self._actions.action(self._far(pdr, urr.quota_action_far_id), self._qfi(pdr))
-        return Drop()
+                return self._actions.action(self._far(pdr, urr.quota_action_far_id), qfi)
+        return _DROP
 
     def _far(self, pdr: CreatePdr, far_id: int) -> CreateFar:
         far = self._fars.get(far_id)
@@ -196,12 +215,11 @@ class _Resolution:
                 raise RuleError(RuleType.PDR, pdr.pdr_id, f"QER {qer_id} does not exist")
         return [self._qers[qer_id] for qer_id in pdr.qer_ids]
 
-    def _qfi(self, pdr: CreatePdr) -> int | None:
+    def _qfi(self, pdr: CreatePdr, qers: list[CreateQer]) -> int | None:
         """The QFI to mark: of the PDR's QERs or, for what the CP function sends to the UE, of any.
 
         A router advertisement comes without QER and QFI, and a gNB takes nothing without.
         """
-        qers: Iterable[CreateQer] = self._qers_of(pdr)
         if pdr.pdi.source_interface is Interface.CP_FUNCTION:
             qers = [*qers, *self._session.qers]
         return next((qer.qfi for qer in qers if qer.qfi is not None), None)

@@ -6,10 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from ipaddress import IPv4Address
 from operator import attrgetter
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from core_stub.pfcp.ies import (
     CreateBar,
@@ -28,8 +27,6 @@ from core_stub.pfcp.ies import (
 )
 from core_stub.pfcp.messages import SessionEstablishmentRequest, SessionModificationRequest
 from core_stub.upf.tables import Edits, edited, merged
-
-Shared = TypeVar("Shared")
 
 
 class Chooser(Protocol):
@@ -77,6 +74,8 @@ class Session:
 
     def created_pdrs(self, before: Session | None = None) -> tuple[CreatedPdr, ...]:
         """A Created PDR for every PDR for which something was chosen, also where several share an F-TEID."""
+        if before and before.pdrs is self.pdrs:
+            return ()
         known = {pdr.pdr_id: pdr for pdr in before.pdrs} if before else {}
         return tuple(
             CreatedPdr(
@@ -120,20 +119,11 @@ def _edited(session: Session, request: SessionModificationRequest, chooser: Choo
         request.cp_f_seid or session.cp_f_seid,
         session.dnn,
         pdrs=_with_choices(pdrs, touched, chooser) if touched else pdrs,
-        fars=fars if fars is session.fars else tuple(_one(far) if _tunnel(far) is None else far for far in fars),
-        qers=qers if qers is session.qers else _one(qers),
-        urrs=urrs if urrs is session.urrs else _one(urrs),
-        bars=bars if bars is session.bars else _one(bars),
+        fars=fars,
+        qers=qers,
+        urrs=urrs,
+        bars=bars,
     )
-
-
-@lru_cache(1024)
-def _one(value: Shared) -> Shared:
-    """The first of all equal values: what many sessions have alike they share, which is most of what they are.
-
-    Those that nobody has asked for in long are forgotten.
-    """
-    return value
 
 
 def _updated_pdr(pdr: CreatePdr, update: UpdatePdr) -> CreatePdr:

@@ -81,8 +81,7 @@ class SessionStore:
         seid = entry.session.up_seid
         before = self._entries.get(seid)
         self._entries[seid] = entry
-        if before is None or before.session is not entry.session:
-            self._index(before, entry)
+        self._index(before, entry)
         return self._user_plane.apply(
             Rules(seid, entry.rules, entry.accounts.meters(), end_markers, drop_buffered, acted_on)
         )
@@ -99,14 +98,22 @@ class SessionStore:
         return self._user_plane.apply(Rules(seid))
 
     def _index(self, before: Entry | None, after: Entry | None) -> None:
+        """What a modification leaves alone is the very same object, and needs nothing here."""
         old, new = before.session if before else None, after.session if after else None
-        self.identifiers.move(old, new)
-        if before:
-            peers = self._by_peer[before.peer[0]]
-            del peers[before.session.cp_f_seid]
-            for tunnel in before.session.tunnels:
-                if self._by_tunnel.get(tunnel) == before.session.up_seid:
-                    del self._by_tunnel[tunnel]
-        if after:
-            self._by_peer.setdefault(after.peer[0], {})[after.session.cp_f_seid] = after.session.up_seid
-            self._by_tunnel.update(dict.fromkeys(after.session.tunnels, after.session.up_seid))
+        if not (old and new and old.pdrs is new.pdrs):
+            self.identifiers.move(old, new)
+        if not (old and new and old.fars is new.fars):
+            self._index_tunnels(old, new)
+        if not (old and new and old.cp_f_seid is new.cp_f_seid):
+            if before:
+                del self._by_peer[before.peer[0]][before.session.cp_f_seid]
+            if after:
+                self._by_peer.setdefault(after.peer[0], {})[after.session.cp_f_seid] = after.session.up_seid
+
+    def _index_tunnels(self, old: Session | None, new: Session | None) -> None:
+        for tunnel in old.tunnels if old else ():
+            if old and self._by_tunnel.get(tunnel) == old.up_seid:
+                del self._by_tunnel[tunnel]
+        for tunnel in new.tunnels if new else ():
+            if new:
+                self._by_tunnel[tunnel] = new.up_seid

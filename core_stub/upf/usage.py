@@ -14,7 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import reduce
 from math import inf
+from operator import or_
 
 from core_stub.pfcp.ies import (
     CreateUrr,
@@ -30,7 +32,7 @@ from core_stub.pfcp.ies import (
 from core_stub.upf.rules import AT_ONCE, NEVER, UNREAD, Mark, Meter, Reading
 
 NONE = UsageReportTrigger(0)
-_WATCHES_TRAFFIC = ReportingTriggers.START | ReportingTriggers.STOPT | ReportingTriggers.QUHTI
+_WATCHES_TRAFFIC = int(ReportingTriggers.START | ReportingTriggers.STOPT | ReportingTriggers.QUHTI)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,7 @@ def _first_of(marks: Iterable[Mark]) -> Mark:
 
 
 def _watches_traffic(urr: CreateUrr) -> bool:
-    return MeasurementMethod.DURAT in urr.method or bool(urr.triggers & _WATCHES_TRAFFIC)
+    return MeasurementMethod.DURAT in urr.method or bool(int(urr.triggers) & _WATCHES_TRAFFIC)
 
 
 def _is_waiting(usage: Usage) -> bool:
@@ -204,38 +206,44 @@ def _hold_ends(usage: Usage) -> float | None:
 
 def observed(usage: Usage, reading: Reading, now: float) -> tuple[Usage, UsageReportTrigger]:
     """`usage` as `reading` and the time show it, and for what it has to be reported."""
-    usage, traffic = _with_traffic(usage, reading, now)
-    found = traffic | _thresholds(usage, reading, now)
-    quotas = NONE if usage.is_spent else _quotas(usage, reading, now)
+    found: list[UsageReportTrigger] = []
+    if _watches_traffic(usage.urr):
+        usage, found = _with_traffic(usage, reading, now)
+    found += _thresholds(usage, reading, now)
+    quotas = [] if usage.is_spent else list(_quotas(usage, reading, now))
     if quotas:
         # Nothing passes any more: neither does time count.
         usage = replace(_still(usage, reading, now), is_spent=True)
     if usage.next_period is not None and now >= usage.next_period:
-        found |= UsageReportTrigger.PERIO
+        found.append(UsageReportTrigger.PERIO)
         following = _next_period(usage.urr, usage.next_period)
         late = following is not None and following <= now
         usage = replace(usage, next_period=_next_period(usage.urr, now) if late else following)
-    return usage, found | quotas & _wanted_quotas(usage.urr)
+    wanted = (trigger for trigger in (*found, *quotas) if _is_wanted(usage.urr, trigger))
+    return usage, reduce(or_, wanted, NONE)
 
 
-def _with_traffic(usage: Usage, reading: Reading, now: float) -> tuple[Usage, UsageReportTrigger]:
+def _is_wanted(urr: CreateUrr, trigger: UsageReportTrigger) -> bool:
+    """The Reporting Triggers and Usage Report Triggers that are looked at here have the same bits."""
+    return bool(int(urr.triggers) & int(trigger))
+
+
+def _with_traffic(usage: Usage, reading: Reading, now: float) -> tuple[Usage, list[UsageReportTrigger]]:
     """Traffic that has begun or become still."""
-    urr, found = usage.urr, NONE
-    if not _watches_traffic(urr):
-        return usage, found
+    found = []
     usage = replace(usage, last_packet=usage.last_packet if reading.last is None else reading.last)
     if _is_waiting(usage) and reading.packets > usage.still_at:
         if usage.flowing_since is None:
             usage = replace(usage, flowing_since=now)
-            found |= UsageReportTrigger.START
+            found.append(UsageReportTrigger.START)
         usage = replace(usage, is_held=False, still_at=reading.packets)
     if (hold := _hold_ends(usage)) is not None and now >= hold:
         usage = replace(usage, is_held=True, still_at=reading.packets)
-        found |= UsageReportTrigger.QUHTI
+        found.append(UsageReportTrigger.QUHTI)
     if (end := _flow_ends(usage)) is not None and now >= end:
         usage = _still(usage, reading, end)
-        found |= UsageReportTrigger.STOPT
-    return usage, found & _mask(urr)
+        found.append(UsageReportTrigger.STOPT)
+    return usage, found
 
 
 def _still(usage: Usage, reading: Reading, until: float) -> Usage:
@@ -250,22 +258,18 @@ def _still(usage: Usage, reading: Reading, until: float) -> Usage:
     )
 
 
-def _thresholds(usage: Usage, reading: Reading, now: float) -> UsageReportTrigger:
-    found = NONE
+def _thresholds(usage: Usage, reading: Reading, now: float) -> Iterable[UsageReportTrigger]:
     if _reaches(usage.base, reading, _threshold(usage.urr)):
-        found |= UsageReportTrigger.VOLTH
+        yield UsageReportTrigger.VOLTH
     if (end := _threshold_ends(usage)) is not None and now >= end:
-        found |= UsageReportTrigger.TIMTH
-    return found & _mask(usage.urr)
+        yield UsageReportTrigger.TIMTH
 
 
-def _quotas(usage: Usage, reading: Reading, now: float) -> UsageReportTrigger:
-    found = NONE
+def _quotas(usage: Usage, reading: Reading, now: float) -> Iterable[UsageReportTrigger]:
     if _reaches(usage.quota_base, reading, usage.urr.volume_quota):
-        found |= UsageReportTrigger.VOLQU
+        yield UsageReportTrigger.VOLQU
     if (end := _quota_ends(usage)) is not None and now >= end:
-        found |= UsageReportTrigger.TIMQU
-    return found
+        yield UsageReportTrigger.TIMQU
 
 
 def _reaches(base: Reading, reading: Reading, volume: Volume | None) -> bool:
@@ -276,50 +280,45 @@ def _reaches(base: Reading, reading: Reading, volume: Volume | None) -> bool:
     )
 
 
-def _mask(urr: CreateUrr) -> UsageReportTrigger:
-    """The Reporting Triggers that are set, as bits of Usage Report Trigger: up to DROTH they are the same."""
-    return UsageReportTrigger(int(urr.triggers) & 0x7F)
-
-
-def _wanted_quotas(urr: CreateUrr) -> UsageReportTrigger:
-    wanted = NONE
-    if ReportingTriggers.VOLQU in urr.triggers:
-        wanted |= UsageReportTrigger.VOLQU
-    if ReportingTriggers.TIMQU in urr.triggers:
-        wanted |= UsageReportTrigger.TIMQU
-    return wanted
-
-
 # -- reports --------------------------------------------------------------------------------------------------------
 
 
-def reported(
-    usage: Usage, reading: Reading, now: float, trigger: UsageReportTrigger, ntp: Callable[[float], int]
-) -> tuple[Usage, UsageReport]:
-    """The report for `trigger`, and the usage after it: counting begins anew (§5.2.2.3). `ntp` tells times of day."""
-    flowing = 0.0 if usage.flowing_since is None else now - usage.flowing_since
-    seconds = usage.seconds + flowing
-    report = UsageReport(
-        usage.urr.urr_id,
-        usage.sequence,
-        trigger,
-        volume=_volume(usage, reading) if MeasurementMethod.VOLUM in usage.urr.method else None,
-        duration=round(seconds) if MeasurementMethod.DURAT in usage.urr.method else None,
-        start_time=ntp(usage.started),
-        end_time=ntp(now),
-        time_of_first_packet=None if reading.first is None else ntp(reading.first),
-        time_of_last_packet=None if reading.last is None else ntp(reading.last),
-    )
-    after = replace(
+def reported(usage: Usage, reading: Reading, now: float) -> Usage:
+    """The usage after a report: counting begins anew (§5.2.2.3)."""
+    return replace(
         usage,
         started=now,
         sequence=(usage.sequence + 1) % (1 << 32),
         base=reading,
         seconds=0.0,
-        quota_seconds=usage.quota_seconds + flowing,
+        quota_seconds=usage.quota_seconds + _flowing_seconds(usage, now),
         flowing_since=None if usage.flowing_since is None else now,
     )
-    return after, report
+
+
+def report(
+    usage: Usage, reading: Reading, now: float, trigger: UsageReportTrigger, ntp: Callable[[float], int]
+) -> UsageReport:
+    """What has been used since the last report. `ntp` tells times of day."""
+    return UsageReport(
+        usage.urr.urr_id,
+        usage.sequence,
+        trigger,
+        volume=_volume(usage, reading) if MeasurementMethod.VOLUM in usage.urr.method else None,
+        duration=_duration(usage, now) if MeasurementMethod.DURAT in usage.urr.method else None,
+        start_time=ntp(usage.started),
+        end_time=ntp(now),
+        time_of_first_packet=None if reading.first is None else ntp(reading.first),
+        time_of_last_packet=None if reading.last is None else ntp(reading.last),
+    )
+
+
+def _duration(usage: Usage, now: float) -> int:
+    return round(usage.seconds + _flowing_seconds(usage, now))
+
+
+def _flowing_seconds(usage: Usage, now: float) -> float:
+    return 0.0 if usage.flowing_since is None else now - usage.flowing_since
 
 
 def _volume(usage: Usage, reading: Reading) -> VolumeMeasurement:

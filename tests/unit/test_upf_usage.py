@@ -21,7 +21,7 @@ from core_stub.pfcp.ies import (
 )
 from core_stub.upf.rules import AT_ONCE, NEVER, UNREAD, Mark, Reading
 from core_stub.upf.tables import merged
-from core_stub.upf.usage import due, meter, observed, opened, reported, updated
+from core_stub.upf.usage import due, meter, observed, opened, report, reported, updated
 
 R, T = ReportingTriggers, UsageReportTrigger
 VOLUM, DURAT = MeasurementMethod.VOLUM, MeasurementMethod.DURAT
@@ -61,8 +61,8 @@ class Urr:
             self.report(trigger)
 
     def report(self, trigger: UsageReportTrigger) -> None:
-        self.usage, report = reported(self.usage, self.reading, self.now, trigger, int)
-        self.reports.append(report)
+        self.reports.append(report(self.usage, self.reading, self.now, trigger, int))
+        self.usage = reported(self.usage, self.reading, self.now)
 
     def wait(self, seconds: float) -> None:
         """Let time pass; what is due happens when it is due."""
