@@ -203,6 +203,12 @@ class UpfControl:
         if namesake is not None:
             self._drop(namesake)
 
+    def _check_namesake(self, entry: Entry, cp_f_seid: FSeid) -> None:
+        namesake = self._store.namesake(entry.peer, cp_f_seid)
+        if namesake is not None and namesake.session.up_seid != entry.session.up_seid:
+            detail = f"CP F-SEID {cp_f_seid.seid} is that of session {namesake.session.up_seid}"
+            raise RemoteProtocolError(Cause.MANDATORY_IE_INCORRECT, detail, IeType.F_SEID)
+
     def _modify(self, peer: Peer, request: SessionModificationRequest, now: float) -> SessionModificationResponse:
         before = self._store.get(request.seid)
         if before is None:
@@ -214,6 +220,7 @@ class UpfControl:
             self._resolver.check_applications((*request.create_pdrs, *request.update_pdrs))
             entry = self._resolved(before, session, unchanged(before.session, before.rules, session))
             queried = _queried(session, request)
+            self._check_namesake(before, session.cp_f_seid)
         except RemoteProtocolError as error:
             log.warning("%s:%d: modification of session %d rejected: %s", *peer, request.seid, error)
             cp_seid = before.session.cp_f_seid.seid
@@ -281,7 +288,7 @@ class UpfControl:
     def _resolved(self, entry: Entry, session: Session, kept: tuple[Rule, ...] = ()) -> Entry:
         """`entry` with `session` in it and the rules that it comes to; RemoteProtocolError if it cannot be."""
         rules = self._resolver.resolve(session, kept)
-        self._identifiers.check(session, rules)
+        self._identifiers.check(session)
         return Entry(entry.peer, session, rules, entry.accounts, entry.unanswered)
 
     def _reported(

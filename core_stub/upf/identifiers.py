@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from ipaddress import IPv4Address
 from random import Random
 
 from core_stub.pfcp.ies import Cause, CreatePdr, FTeid, IeType, RuleType
 from core_stub.upf.errors import RuleError
 from core_stub.upf.networks import Networks
-from core_stub.upf.rules import Rule
-from core_stub.upf.session import Session
+from core_stub.upf.session import Session, n6_address
 
 
 class Identifiers:
@@ -31,12 +30,12 @@ class Identifiers:
         """What chooses for the session `up_seid`."""
         return SessionChooser(self, up_seid)
 
-    def check(self, session: Session, rules: Iterable[Rule]) -> None:
+    def check(self, session: Session) -> None:
         """RuleError if a UE address of `session` belongs to another one."""
-        for rule in rules:
-            address = rule.match.ue_address if rule.match.teid is None else None
+        for pdr in session.pdrs:
+            address = n6_address(pdr)
             if address and self._ue_owners.get(address, session.up_seid) != session.up_seid:
-                raise RuleError(RuleType.PDR, rule.pdr_id, f"UE address {address} belongs to another session")
+                raise RuleError(RuleType.PDR, pdr.pdr_id, f"UE address {address} belongs to another session")
 
     def move(self, before: Session | None, after: Session | None) -> None:
         """A session has become another, or came (`before` None), or went (`after` None)."""
@@ -72,6 +71,8 @@ class Identifiers:
         if wanted.ipv4 != self._gtpu_address:
             detail = f"F-TEID at {wanted.ipv4 or wanted.ipv6}; GTP-U of this UPF is at {self._gtpu_address}"
             raise RuleError(RuleType.PDR, pdr.pdr_id, detail)
+        if wanted.teid == 0:
+            raise RuleError(RuleType.PDR, pdr.pdr_id, "TEID 0, which is for signalling (TS 29.281 §5.1)")
         if self._teid_owners.get(wanted.teid, up_seid) != up_seid:
             raise RuleError(RuleType.PDR, pdr.pdr_id, f"TEID {wanted.teid} belongs to another session")
         return FTeid(wanted.teid, self._gtpu_address)

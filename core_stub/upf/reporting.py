@@ -200,9 +200,14 @@ class Reporter:
             return
         why = "does not answer" if response is None else f"answers {response.cause.name}"
         log.warning("session %d: %s:%d %s to a report of %s", seid, *report.peer, why, request.report_type.name)
+        # Who did not hear of something is told at the next packet.
         self._indicated -= {
             ErrorIndicated(f_teid.ipv4, f_teid.teid) for f_teid in request.error_indication_f_teids if f_teid.ipv4
         }
+        if request.downlink_data_report:
+            pdr_ids = request.downlink_data_report.pdr_ids
+            fars = {pdr.far_id for pdr in entry.session.pdrs if pdr.pdr_id in pdr_ids and pdr.far_id is not None}
+            self._store.put(entry, acted_on=frozenset(fars))
         if request.usage_reports:
             self._store.replace(replace(entry, unanswered=(*request.usage_reports, *entry.unanswered)))
 

@@ -65,7 +65,7 @@ class Session:
     @property
     def n6_addresses(self) -> set[IPv4Address]:
         """The UE addresses that packets from N6 are found by."""
-        return {address for pdr in self.pdrs if pdr.pdi.f_teid is None and (address := _address(pdr))}
+        return {address for pdr in self.pdrs if (address := n6_address(pdr))}
 
     @property
     def tunnels(self) -> set[tuple[IPv4Address, int]]:
@@ -86,6 +86,11 @@ class Session:
             for pdr in self.pdrs
             if (_asks_for_f_teid(pdr) or _asks_for_address(pdr)) and not _chose_alike(known.get(pdr.pdr_id), pdr)
         )
+
+
+def n6_address(pdr: CreatePdr) -> IPv4Address | None:
+    """The UE address by which packets from N6 are found to be for this PDR."""
+    return _address(pdr) if pdr.pdi.f_teid is None else None
 
 
 def established(request: SessionEstablishmentRequest, up_seid: int, chooser: Chooser) -> Session:

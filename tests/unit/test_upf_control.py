@@ -10,6 +10,7 @@ import pytest
 from core_stub.errors import RemoteProtocolError
 from core_stub.gtpu import PduType, Tunnel
 from core_stub.pfcp.ies import (
+    ApplicationPfds,
     ApplyAction,
     Cause,
     CreateBar,
@@ -26,6 +27,7 @@ from core_stub.pfcp.ies import (
     MeasurementMethod,
     OuterHeaderRemoval,
     Pdi,
+    PfdContents,
     ReportingTriggers,
     ReportType,
     SdfFilter,
@@ -39,6 +41,7 @@ from core_stub.pfcp.ies import (
     VolumeMeasurement,
 )
 from core_stub.pfcp.messages import (
+    PfdManagementRequest,
     Request,
     SessionDeletionRequest,
     SessionDeletionResponse,
@@ -344,6 +347,12 @@ def test_a_rejected_modification_changes_nothing(
             (0, 2),
         ),
         (
+            establishment(uplink(2, 2, f_teid=FTeid(0, GTPU)), to_n6(2)),
+            Cause.RULE_CREATION_MODIFICATION_FAILURE,
+            None,
+            (0, 2),
+        ),
+        (
             establishment(uplink(2, 2, f_teid=FTeid(5, IPv4Address("203.0.113.1"))), to_n6(2)),
             Cause.RULE_CREATION_MODIFICATION_FAILURE,
             None,
@@ -410,6 +419,31 @@ def test_the_same_seid_of_another_peer_is_another_session(upf: Upf) -> None:
     request = establishment(downlink(1, 1, ue=IPv4Address("10.45.0.3")), to_n6(1))
     upf.control.handle(("192.0.2.8", 8805), request, 0.0)
     assert len(list(upf.control.sessions)) == 2
+
+
+def test_a_session_does_not_take_the_f_seid_of_another(upf: Upf) -> None:
+    first = upf.established(establishment(downlink(1, 1), to_n6(1)))
+    second = upf.established(establishment(downlink(1, 1, ue=IPv4Address("10.45.0.3")), to_n6(1), cp_seid=2))
+    own, other, new = (FSeid(seid, IPv4Address("192.0.2.9")) for seid in (2, CP_SEID, 3))
+    refused = upf.modify(SessionModificationRequest(second, other))
+    assert (refused.cause, refused.offending_ie) == (Cause.MANDATORY_IE_INCORRECT, 57)
+    for f_seid in (own, new):
+        assert upf.modify(SessionModificationRequest(second, f_seid)).seid == f_seid.seid
+    for seid in (first, second):
+        assert upf.delete(SessionDeletionRequest(seid)).cause is Cause.REQUEST_ACCEPTED
+
+
+def test_an_address_belongs_to_one_session_even_while_nothing_can_match(upf: Upf) -> None:
+    upf.accepted(downlink(1, 1), to_n6(1))
+    upf.control.handle(
+        SMF, PfdManagementRequest((ApplicationPfds("a", ((PfdContents("permit out ip from any to any"),),)),)), 0.0
+    )
+    other = downlink(1, 1, ue=IPv4Address("10.45.0.3"))
+    other = replace(other, pdi=replace(other.pdi, application_id="a"))
+    seid = upf.established(establishment(other, to_n6(1), cp_seid=2))
+    upf.control.handle(SMF, PfdManagementRequest(), 0.0)
+    update = UpdatePdr(1, pdi=replace(downlink(1, 1).pdi))
+    assert upf.modify(SessionModificationRequest(seid, update_pdrs=(update,))).failed_rule_id == (0, 1)
 
 
 def test_deletion_frees_everything_and_reports_usage(upf: Upf) -> None:

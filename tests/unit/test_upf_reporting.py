@@ -251,6 +251,14 @@ def test_the_first_buffered_packet_is_reported() -> None:
     assert report.request == SessionReportRequest(CP_SEID, ReportType.DLDR, DownlinkDataReport((1,)))
 
 
+def test_a_notification_that_was_not_heard_is_repeated_at_the_next_packet() -> None:
+    upf = buffering()
+    seid = seid_of(upf)
+    upf.control.on_user_plane(FirstBuffered(seid, 1), upf.now)
+    upf.control.on_answer(upf.reports()[0], None, upf.now)
+    assert upf.user_plane.applied[seid].acted_on == {1}
+
+
 @pytest.mark.parametrize("pdr_id", [1, 9])
 def test_nothing_is_reported_that_does_not_buffer_any_more(pdr_id: int) -> None:
     upf = buffering()

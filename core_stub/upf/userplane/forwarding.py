@@ -49,7 +49,7 @@ class Outputs(Protocol):
 class _Compiled:
     """A rule made ready. `count` is a list [packets, octets] that outlives a change of the rule."""
 
-    __slots__ = ("act", "count", "match_all", "matchers", "qfis", "source")
+    __slots__ = ("act", "count", "looks_inside", "matchers", "qfis", "source")
 
     def __init__(self, rule: Rule, act: Act, count: list[int]) -> None:
         match = rule.match
@@ -59,13 +59,11 @@ class _Compiled:
         self.qfis = match.qfis
         # Rules for N6 are found by the destination; only behind a TEID is the source still to be checked.
         self.source = int(match.ue_address) if match.teid is not None and match.ue_address else None
-        self.match_all = not self.matchers and not self.qfis and self.source is None
+        self.looks_inside = bool(self.matchers) or self.source is not None
 
-    def fits(self, flow: Flow, qfi: int | None) -> bool:
-        return (
-            (self.source is None or flow.source == self.source)
-            and (not self.qfis or qfi is None or qfi in self.qfis)
-            and (not self.matchers or any(matches(flow) for matches in self.matchers))
+    def fits(self, flow: Flow) -> bool:
+        return (self.source is None or flow.source == self.source) and (
+            not self.matchers or any(matches(flow) for matches in self.matchers)
         )
 
 
@@ -121,9 +119,11 @@ class Forwarding:
         ways = session.ways or self._compile(way)
         flow = None
         for rule in ways.get(way, ()):
-            if not rule.match_all:
+            if rule.qfis and qfi is not None and qfi not in rule.qfis:
+                continue
+            if rule.looks_inside:
                 flow = flow or flow_of(packet)
-                if flow is None or not rule.fits(flow, qfi):
+                if flow is None or not rule.fits(flow):
                     continue
             count = rule.count
             count[0] += 1
