@@ -65,9 +65,7 @@ class Actions:
         if forwarding is None or forwarding.destination_interface is None:
             detail = f"FAR {far.far_id} forwards and does not say where"
             raise RemoteProtocolError(Cause.CONDITIONAL_IE_MISSING, detail, IeType.FORWARDING_PARAMETERS)
-        if not self._networks.knows(forwarding.network_instance):
-            detail = f'Network Instance "{forwarding.network_instance}" is not configured'
-            raise RuleError(RuleType.FAR, far.far_id, detail, offending_ie=IeType.NETWORK_INSTANCE)
+        self._networks.check(forwarding.network_instance, RuleType.FAR, far.far_id)
         creation = forwarding.outer_header_creation
         if creation is not None:
             _check_creation(far, creation)

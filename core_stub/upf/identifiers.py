@@ -80,6 +80,7 @@ class Identifiers:
     def ue_address(self, pdr: CreatePdr) -> IPv4Address:
         """As `Chooser.ue_address`."""
         instance = pdr.pdi.network_instance
+        self._networks.check(instance, RuleType.PDR, pdr.pdr_id)
         address = self._networks.free_address(instance, self._ue_owners)
         if address is None:
             raise RuleError(

@@ -6,6 +6,9 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
+from core_stub.pfcp.ies import IeType, RuleType
+from core_stub.upf.errors import RuleError
+
 
 @dataclass(frozen=True)
 class DataNetwork:
@@ -26,9 +29,11 @@ class Networks:
         self._instances = {network.dnn for network in self._networks} | set(further_instances)
         self._next = dict.fromkeys(self._networks, 1)
 
-    def knows(self, instance: str | None) -> bool:
-        """Whether a Network Instance is one of ours; none given always is."""
-        return instance is None or instance in self._instances or None in self._instances
+    def check(self, instance: str | None, kind: RuleType, rule_id: int) -> None:
+        """RuleError if a rule names a Network Instance that is not one of ours; to name none is right."""
+        if instance is not None and instance not in self._instances and None not in self._instances:
+            detail = f'Network Instance "{instance}" is not configured'
+            raise RuleError(kind, rule_id, detail, offending_ie=IeType.NETWORK_INSTANCE)
 
     def device(self, instance: str | None) -> str:
         """The device of N6 behind a Network Instance that is known."""

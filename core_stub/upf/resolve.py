@@ -227,9 +227,7 @@ class _Resolution:
 
 def _check_way_in(pdr: CreatePdr, networks: Networks) -> None:
     pdi = pdr.pdi
-    if not networks.knows(pdi.network_instance):
-        detail = f'Network Instance "{pdi.network_instance}" is not configured'
-        raise RuleError(RuleType.PDR, pdr.pdr_id, detail, offending_ie=IeType.NETWORK_INSTANCE)
+    networks.check(pdi.network_instance, RuleType.PDR, pdr.pdr_id)
     if pdi.f_teid is None and (pdi.ue_ip_address is None or pdi.ue_ip_address.ipv4 is None):
         detail = "neither F-TEID nor IPv4 UE address, by which this UPF finds the rules of a packet"
         raise RuleError(RuleType.PDR, pdr.pdr_id, detail)

@@ -23,6 +23,7 @@ from core_stub.pfcp.ies import (
     OuterHeaderRemoval,
     Pdi,
     PfdContents,
+    RuleType,
     SdfFilter,
     UeIpAddress,
     UpdatePdr,
@@ -35,6 +36,7 @@ from core_stub.pfcp.messages import (
     SessionEstablishmentRequest,
     SessionModificationRequest,
 )
+from core_stub.upf.errors import RuleError
 from core_stub.upf.networks import DataNetwork, Networks
 from core_stub.upf.rules import Decapsulate, Drop, Encapsulate, Match, Rate
 from core_stub.upf.sdf import FlowFilter, parse_flow_description
@@ -97,6 +99,11 @@ def test_addresses_are_of_the_network_and_come_back_late(upf: Upf) -> None:
     assert upf.establish(asking(cp_seid=8, dnn="ims")).cause is Cause.REQUEST_ACCEPTED
 
 
+def test_no_address_is_looked_for_in_a_network_that_is_unknown(upf: Upf) -> None:
+    response = upf.establish(asking(dnn="elsewhere"))
+    assert (response.cause, response.offending_ie) == (Cause.RULE_CREATION_MODIFICATION_FAILURE, 22)
+
+
 def test_an_address_that_the_cp_function_gave_is_not_chosen(upf: Upf) -> None:
     upf.accepted(downlink(1, 1), to_tunnel(1, Interface.ACCESS, 5, GNB))
     response = upf.establish(asking())
@@ -120,7 +127,10 @@ POOLS = (
 
 def test_a_network_instance_has_its_device_and_pool() -> None:
     networks = Networks(POOLS, ["access"])
-    assert [networks.knows(name) for name in ("internet", "ims", "access", None, "else")] == [True] * 4 + [False]
+    for name in ("internet", "ims", "access", None):
+        networks.check(name, RuleType.PDR, 1)
+    with pytest.raises(RuleError, match='Network Instance "else" is not configured'):
+        networks.check("else", RuleType.PDR, 1)
     assert [networks.device(name) for name in ("internet", "ims", "access", None)] == ["n6", "n7", "n6", "n6"]
     assert networks.free_address("internet", ()) == IPv4Address("10.1.0.2")
     assert networks.free_address("internet", {IPv4Address("10.1.0.2")}) is None
@@ -132,7 +142,7 @@ def test_a_network_instance_has_its_device_and_pool() -> None:
 
 def test_a_pool_without_a_dnn_serves_all_networks() -> None:
     networks = Networks([replace(POOLS[0], dnn=None), POOLS[1]])
-    assert networks.knows("anything")
+    networks.check("anything", RuleType.FAR, 1)
     assert [networks.device(name) for name in ("anything", "ims")] == ["n6", "n7"]
     assert networks.free_address("anything", ()) == IPv4Address("10.1.0.2")
 
