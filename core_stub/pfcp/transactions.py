@@ -17,8 +17,8 @@ Address = tuple[str, int]
 SEQUENCE_NUMBERS = 1 << 24
 """§7.2.2.3: the sequence number has three octets."""
 
-_SERVED_AT_MOST = 1 << 16
-"""Responses kept; a peer that asks faster than that within the holding time has its oldest ones forgotten."""
+_SERVED_AT_MOST, _OCTETS_AT_MOST = 1 << 16, 1 << 24
+"""Responses kept; a peer that asks for more within the holding time has its oldest ones forgotten."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ class Transactions:
         # Both are in the order of insertion, and since T1 is the same for all, of `due` and `forget_at`.
         self._outstanding: dict[tuple[Address, int], _Outstanding] = {}
         self._served: dict[tuple[Address, int], _Served] = {}
+        self._served_octets = 0
 
     def next_sequence(self) -> int:
         """The next sequence number. It wraps after 24 bits, when the request that had it last is long finished."""
@@ -93,7 +94,7 @@ class Transactions:
         known = self._served.get((peer, sequence))
         if known is not None and known.fingerprint == fingerprint:
             raise Duplicate(known.response)
-        self._served.pop((peer, sequence), None)
+        self._drop((peer, sequence))
         self._served[peer, sequence] = _Served(fingerprint, now + self._holding_time, priority)
 
     def priority(self, peer: Address, sequence: int) -> int | None:
@@ -106,6 +107,7 @@ class Transactions:
         known = self._served.get((peer, sequence))
         if known is not None:
             known.response = response
+            self._served_octets += len(response)
 
     def get_timer(self) -> float | None:
         """When `expire` has something to do next."""
@@ -131,6 +133,12 @@ class Transactions:
     def _forget(self, now: float) -> None:
         while self._served:
             oldest = next(iter(self._served))
-            if self._served[oldest].forget_at > now and len(self._served) < _SERVED_AT_MOST:
+            is_full = len(self._served) >= _SERVED_AT_MOST or self._served_octets > _OCTETS_AT_MOST
+            if self._served[oldest].forget_at > now and not is_full:
                 return
-            del self._served[oldest]
+            self._drop(oldest)
+
+    def _drop(self, key: tuple[Address, int]) -> None:
+        gone = self._served.pop(key, None)
+        if gone is not None and gone.response is not None:
+            self._served_octets -= len(gone.response)

@@ -165,6 +165,7 @@ class PfcpNode(asyncio.DatagramProtocol):
     # -- effects ------------------------------------------------------------------------------------------------------
 
     def _on_timer(self) -> None:
+        self._timer = None
         self._endpoint.handle_timer(self._loop.time())
         self._flush()
 
@@ -174,10 +175,12 @@ class PfcpNode(asyncio.DatagramProtocol):
             self._dispatch(event)
         for datagram, peer in self._endpoint.datagrams_to_send():
             self._transport.sendto(datagram, peer)
-        if self._timer is not None:
-            self._timer.cancel()
         due = self._endpoint.get_timer()
-        self._timer = None if due is None else self._loop.call_at(due, self._on_timer)
+        # A timer that is too early does no harm, and most are: what they wait for is answered long before.
+        if due is not None and (self._timer is None or due < self._timer.when()):
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(due, self._on_timer)
 
     def _dispatch(self, event: Event) -> None:
         match event:

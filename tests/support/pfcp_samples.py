@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 from ipaddress import IPv4Address, IPv6Address
 
 from core_stub.pfcp.ies import (
@@ -200,6 +200,8 @@ FULL_QER = CreateQer(
     paging_policy_indicator=5,
     averaging_window_ms=2000,
 )  # fmt: skip
+FULL_URR_UPDATE = UpdateUrr(**{field.name: getattr(FULL_URR, field.name) for field in fields(FULL_URR)})
+FULL_QER_UPDATE = UpdateQer(**{field.name: getattr(FULL_QER, field.name) for field in fields(FULL_QER)})
 USAGE = UsageReport(
     urr_id=1,
     sequence=2,
@@ -264,11 +266,15 @@ SAMPLES: tuple[Message, ...] = (
         NodeId("smf.core.example"), 1, session_retention=SessionRetention((IpAddresses(V4, V6), IpAddresses(V4)))
     ),
     AssociationSetupRequest(NodeId("smf.core.example"), 1, session_retention=SessionRetention()),
+    AssociationSetupRequest(
+        NodeId("upf.core.example"), 1, UpFeatures.UEIP, user_plane_ip_resources=RESOURCES, ue_ip_address_pools=POOLS
+    ),
     AssociationSetupResponse(
         NodeId(V6),
         Cause.REQUEST_ACCEPTED,
         2,
         UpFeatures.FTUP | UpFeatures.VTIME | UpFeatures.NSPOC,
+        CpFeatures.OVRL,
         ue_ip_address_pools=POOLS,
         flags=AsRspFlags.PSREI,
     ),
@@ -278,12 +284,14 @@ SAMPLES: tuple[Message, ...] = (
     AssociationUpdateRequest(
         NodeId(V4),
         UpFeatures.FTUP,
+        CpFeatures.LOAD,
+        user_plane_ip_resources=RESOURCES,
         release=AssociationReleaseFlags.SARR | AssociationReleaseFlags.URSS,
         graceful_release_period=60,
         flags=AuReqFlags.PARPS,
         ue_ip_address_pools=POOLS,
     ),
-    AssociationUpdateResponse(NodeId(V4), Cause.REQUEST_ACCEPTED, cp_features=CpFeatures.LOAD),
+    AssociationUpdateResponse(NodeId(V4), Cause.REQUEST_ACCEPTED, UpFeatures.UEIP, CpFeatures.LOAD),
     AssociationReleaseRequest(NodeId(V4)),
     AssociationReleaseResponse(NodeId(V4), Cause.NO_ESTABLISHED_PFCP_ASSOCIATION),
     VersionNotSupportedResponse(),
@@ -348,10 +356,12 @@ SAMPLES: tuple[Message, ...] = (
                 duplicating=(DuplicatingParameters(forwarding_policy="li"),),
             ),
             UpdateFar(2, bar_id=1),
+            UpdateFar(3, forwarding=FARS[1].forwarding, duplicating=FARS[1].duplicating),
+            UpdateFar(4, forwarding=FARS[2].forwarding),
         ),
-        update_urrs=(UpdateUrr(1), UpdateUrr(2, volume_threshold=Volume(5), removed=frozenset({"volume_quota"}))),
+        update_urrs=(FULL_URR_UPDATE, UpdateUrr(2, volume_threshold=Volume(5), removed=frozenset({"volume_quota"}))),
         update_qers=(
-            UpdateQer(1),
+            FULL_QER_UPDATE,
             UpdateQer(2, GateStatus.CLOSED, GateStatus.OPEN, reflective_qos=False,
                       removed=frozenset({"mbr_uplink_kbps", "mbr_downlink_kbps"})),
         ),
@@ -371,8 +381,11 @@ SAMPLES: tuple[Message, ...] = (
         additional_usage_reports=AdditionalUsageReports(is_undetermined=True, reports=4),
         load=LOAD,
     ),
-    SessionModificationResponse(9, Cause.RULE_CREATION_MODIFICATION_FAILURE, failed_rule_id=(0, 7)),
+    SessionModificationResponse(
+        9, Cause.RULE_CREATION_MODIFICATION_FAILURE, IeType.PDI, failed_rule_id=(0, 7), overload=OVERLOAD
+    ),
     SessionDeletionRequest(7),
+    SessionDeletionResponse(0, Cause.SESSION_CONTEXT_NOT_FOUND, IeType.F_SEID, load=LOAD),
     SessionDeletionResponse(
         9,
         Cause.REQUEST_ACCEPTED,
@@ -387,7 +400,9 @@ SAMPLES: tuple[Message, ...] = (
         (USAGE, replace(USAGE, application=DETECTED, ue_ip_address=UeIpAddress(V4), query_urr_reference=3)),
         (FTeid(0xABC, V4), FTeid(0xABD, None, V6)),
         flags=SrReqFlags.PSDBU,
+        additional_usage_reports=AdditionalUsageReports(reports=4),
         load=LOAD,
+        overload=OVERLOAD,
     ),
     SessionReportResponse(7, Cause.SESSION_CONTEXT_NOT_FOUND, 57),
     SessionReportResponse(

@@ -89,3 +89,24 @@ def test_a_flood_of_requests_has_its_oldest_answers_forgotten() -> None:
     ours.admit(PEER, 0, b"request", now=0.0)
     with pytest.raises(Duplicate):
         ours.admit(PEER, flood - 1, b"request", now=0.0)
+
+
+def test_large_answers_are_forgotten_before_they_fill_the_memory() -> None:
+    ours = transactions()
+    for sequence in range(300):
+        ours.admit(PEER, sequence, b"request", now=0.0)
+        ours.answer(PEER, sequence, bytes(65000))
+    ours.admit(PEER, 0, b"request", now=0.0)
+    with pytest.raises(Duplicate):
+        ours.admit(PEER, 299, b"request", now=0.0)
+
+
+def test_answers_that_are_forgotten_make_room() -> None:
+    ours = transactions()
+    for sequence in range(3000):
+        ours.admit(PEER, sequence, b"request", now=float(sequence))
+        ours.answer(PEER, sequence, bytes(65000))
+        with pytest.raises(Duplicate):
+            ours.admit(PEER, sequence, b"request", now=float(sequence))
+    with pytest.raises(Duplicate):
+        ours.admit(PEER, 2991, b"request", now=2999.0)

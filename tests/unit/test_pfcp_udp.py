@@ -11,9 +11,15 @@ import pytest
 
 from core_stub.errors import LocalProtocolError, PfcpTimeoutError, RemoteProtocolError
 from core_stub.pfcp.events import AssociationDown, AssociationUp, Event
-from core_stub.pfcp.ies import Cause, FSeid, NodeId, UpFeatures
+from core_stub.pfcp.ies import Cause, FSeid, NodeId, NodeReportType, UpFeatures
 from core_stub.pfcp.messages import (
+    AssociationUpdateRequest,
+    AssociationUpdateResponse,
     NfRequest,
+    NodeReportRequest,
+    NodeReportResponse,
+    PfdManagementRequest,
+    PfdManagementResponse,
     Response,
     SessionDeletionRequest,
     SessionDeletionResponse,
@@ -103,6 +109,20 @@ def test_other_session_requests_are_refused_by_their_own_response() -> None:
         async with nodes(refuse, []) as (smf, upf):
             response = await smf.request(upf, SessionDeletionRequest(7))
         assert response == SessionDeletionResponse(0, Cause.RULE_CREATION_MODIFICATION_FAILURE, 1)
+
+    run(body)
+
+
+def test_updates_are_answered_and_pfds_and_node_reports_are_the_handlers() -> None:
+    async def body() -> None:
+        async with nodes(refuse, []) as (smf, upf):
+            updated = await smf.request(upf, AssociationUpdateRequest(SMF_NODE))
+            pfds = await smf.request(upf, PfdManagementRequest())
+            report = await smf.request(upf, NodeReportRequest(SMF_NODE, NodeReportType.UPFR))
+        failure = Cause.RULE_CREATION_MODIFICATION_FAILURE
+        assert updated == AssociationUpdateResponse(UPF_NODE, Cause.REQUEST_ACCEPTED, UpFeatures.FTUP)
+        assert pfds == PfdManagementResponse(failure, 1, UPF_NODE)
+        assert report == NodeReportResponse(UPF_NODE, failure, 1)
 
     run(body)
 

@@ -146,20 +146,22 @@ def _decode_f_teid(octets: bytes) -> FTeid:
 F_TEID = Leaf(_encode_f_teid, _decode_f_teid)
 
 _CREATION_PARTS = (
-    Part("teid", _Creation.GTPU_UDP_IPV4 | _Creation.GTPU_UDP_IPV6, U32),
-    Part("ipv4", _Creation.GTPU_UDP_IPV4 | _Creation.UDP_IPV4 | _Creation.IPV4, IPV4),
-    Part("ipv6", _Creation.GTPU_UDP_IPV6 | _Creation.UDP_IPV6 | _Creation.IPV6, IPV6),
-    Part("port", _Creation.UDP_IPV4 | _Creation.UDP_IPV6, U16),
+    Part("teid", int(_Creation.GTPU_UDP_IPV4 | _Creation.GTPU_UDP_IPV6), U32),
+    Part("ipv4", int(_Creation.GTPU_UDP_IPV4 | _Creation.UDP_IPV4 | _Creation.IPV4), IPV4),
+    Part("ipv6", int(_Creation.GTPU_UDP_IPV6 | _Creation.UDP_IPV6 | _Creation.IPV6), IPV6),
+    Part("port", int(_Creation.UDP_IPV4 | _Creation.UDP_IPV6), U16),
 )
 """Which flags of the description call for which part."""
 _KNOWN_CREATIONS = sum(_Creation)
+_VLAN_TAGS = 0xC000
 
 
 def _encode_creation(creation: OuterHeaderCreation) -> bytes:
-    written = [U16.write(creation.description)]
+    described = int(creation.description)
+    written = [U16.write(described)]
     for part in _CREATION_PARTS:
         item = getattr(creation, part.name)
-        require((item is not None) == bool(creation.description & part.flag), f"{part.name} as the description says")
+        require((item is not None) == bool(described & part.flag), f"{part.name} as the description says")
         if item is not None:
             written.append(part.kind.write(item))
     return b"".join(written)
@@ -168,7 +170,7 @@ def _encode_creation(creation: OuterHeaderCreation) -> bytes:
 def _decode_creation(octets: bytes) -> OuterHeaderCreation:
     described, at = U16.read(octets, 0)
     description = _Creation(described & _KNOWN_CREATIONS)
-    require(description, "a description that is known")
+    require(description and not described & _VLAN_TAGS, "a description that is known, and no VLAN tags")
     values: dict[str, Any] = {}
     for part in _CREATION_PARTS:
         if described & part.flag:

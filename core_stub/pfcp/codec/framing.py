@@ -43,21 +43,21 @@ def frames(datagram: bytes) -> Iterator[Frame]:
 
     Raises `RemoteProtocolError` at a message whose header cannot be read: there is nothing to answer then.
     """
-    rest = datagram
+    at = 0
     while True:
-        frame = _first_frame(rest)
+        frame = _frame_at(datagram, at)
         yield frame
         if not frame.octets[0] & _FOLLOW_ON:
             return
-        rest = rest[len(frame.octets) :]
+        at += len(frame.octets)
 
 
-def _first_frame(octets: bytes) -> Frame:
-    if len(octets) < _PREFIX.size:
-        raise RemoteProtocolError(Cause.INVALID_LENGTH, f"{len(octets)} octets are no PFCP header")
-    flags, message_type, length = _PREFIX.unpack_from(octets)
+def _frame_at(datagram: bytes, at: int) -> Frame:
+    if len(datagram) - at < _PREFIX.size:
+        raise RemoteProtocolError(Cause.INVALID_LENGTH, f"{len(datagram) - at} octets are no PFCP header")
+    flags, message_type, length = _PREFIX.unpack_from(datagram, at)
     size = _PREFIX.size + length
-    octets = octets[:size]
+    octets = datagram[at : at + size]
     after_seid = _PREFIX.size + (8 if flags & _SEID else 0)
     if len(octets) < after_seid + 4:
         raise RemoteProtocolError(Cause.INVALID_LENGTH, f"{len(octets)} octets are no PFCP header")

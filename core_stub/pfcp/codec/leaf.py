@@ -176,13 +176,15 @@ def flagged(
 
     Attributes in `switches` are flags themselves. `check` raises ValueError at combinations that cannot be.
     """
-    given = switches or {}
+    given = list((switches or {}).items())
 
     def encode_parts(value: Any) -> bytes:
         if check:
             check(value)
-        set_flags = sum(flag for name, flag in given.items() if getattr(value, name))
-        written = []
+        set_flags, written = 0, []
+        for name, flag in given:
+            if getattr(value, name):
+                set_flags |= flag
         for part in parts:
             item = getattr(value, part.name)
             if item is not None and item != ():
@@ -194,7 +196,7 @@ def flagged(
         if len(octets) < head:
             raise TooShortError(f"want {head} octets")
         set_flags, at = octets[0], head
-        values: dict[str, Any] = {name: bool(set_flags & flag) for name, flag in given.items()}
+        values: dict[str, Any] = {name: bool(set_flags & flag) for name, flag in given}
         for part in parts:
             if not part.flag or set_flags & part.flag:
                 values[part.name], at = part.kind.read(octets, at)

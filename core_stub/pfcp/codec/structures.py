@@ -243,8 +243,8 @@ USER_ID = flagged(
 def _encode_redirect(redirect: RedirectInformation) -> bytes:
     has_other = redirect.address_type is RedirectAddressType.IPV4_AND_IPV6
     require(has_other == (redirect.other_server_address is not None), "a second address only for IPv4 and IPv6")
-    addresses = (redirect.server_address, redirect.other_server_address)
-    return bytes([redirect.address_type]) + b"".join(TEXT16.write(address) for address in addresses if address)
+    other = b"" if redirect.other_server_address is None else TEXT16.write(redirect.other_server_address)
+    return bytes([redirect.address_type]) + TEXT16.write(redirect.server_address) + other
 
 
 def _decode_redirect(octets: bytes) -> RedirectInformation:

@@ -99,7 +99,7 @@ class RedirectInformation:
 
 @dataclass(frozen=True, slots=True)
 class PacketRateLimit:
-    """So many packets in one `unit` of time."""
+    """§8.2.63: so many packets in one `unit` of time."""
 
     packets: int
     unit: RateUnit
@@ -217,7 +217,7 @@ class IpAddresses:
 
 @dataclass(frozen=True, slots=True)
 class TeidRange:
-    """The TEIDs whose `bits` first bits are those of `prefix`, which is the first octet of a TEID."""
+    """TEIDRI and TEID Range (§8.2.82 of Rel-15): the TEIDs whose first `bits` bits are those of the octet `prefix`."""
 
     bits: int
     prefix: int
