@@ -24,9 +24,10 @@ from core_stub.upf.control import UP_FEATURES, SessionEvent, UpfControl
 from core_stub.upf.identifiers import Identifiers
 from core_stub.upf.management import f_teid_json, management
 from core_stub.upf.networks import Networks
-from core_stub.upf.predefined import Applications, PredefinedRule
+from core_stub.upf.predefined import Applications
 from core_stub.upf.resolve import Resolver
 from core_stub.upf.shell import ControlShell
+from core_stub.upf.userplane.base import UserPlane
 from core_stub.upf.userplane.python import PythonUserPlane
 from testbed.events import emit
 
@@ -45,15 +46,7 @@ async def serve(path: Path, variables: Mapping[str, Any]) -> None:
         user_plane = stack.enter_context(
             closing(PythonUserPlane(gtpu, config.n6_networks, config.mtu, shell.on_user_plane))
         )
-        networks = Networks(config.data_networks)
-        control = UpfControl(
-            n4_address=n4.address,
-            identifiers=Identifiers(gtpu, networks, SystemRandom()),
-            resolver=Resolver(networks, Applications(config.application_filters), _predefined(config)),
-            user_plane=user_plane,
-            on_event=_emit_session_event,
-            ntp=shell.ntp,
-        )
+        control = _control(config, user_plane, shell)
         node = PfcpNode(
             address=str(n4.address),
             port=n4.port,
@@ -73,8 +66,17 @@ async def serve(path: Path, variables: Mapping[str, Any]) -> None:
         await stop.wait()
 
 
-def _predefined(config: UpfConfig) -> Mapping[str, PredefinedRule]:
-    return {predefined.name: predefined.rule() for predefined in config.predefined_rules}
+def _control(config: UpfConfig, user_plane: UserPlane, shell: ControlShell) -> UpfControl:
+    networks = Networks(config.data_networks)
+    predefined = {predefined.name: predefined.rule() for predefined in config.predefined_rules}
+    return UpfControl(
+        n4_address=config.pfcp.server[0].address,
+        identifiers=Identifiers(config.gtpu.server[0].address, networks, SystemRandom()),
+        resolver=Resolver(networks, Applications(config.application_filters), predefined),
+        user_plane=user_plane,
+        on_event=_emit_session_event,
+        ntp=shell.ntp,
+    )
 
 
 @asynccontextmanager

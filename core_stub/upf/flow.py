@@ -9,6 +9,7 @@ _PROTOCOLS_WITH_PORTS = frozenset({6, 17, 33, 132, 136})
 _ESP, _AH = 50, 51
 _IPV6_EXTENSIONS = frozenset({0, 43, 60})
 _IPV6_FRAGMENT = 44
+_NOTHING = (-1, -1, -1)
 _ports = struct.Struct("!HH")
 _spi = struct.Struct("!I")
 _ipv4_addresses = struct.Struct("!12xII")
@@ -42,7 +43,7 @@ def flow_of(packet: bytes) -> Flow | None:
 def _ipv4_flow(packet: bytes) -> Flow:
     protocol = packet[9]
     first_fragment = not (packet[6] & 0x1F or packet[7])
-    source_port, destination_port, spi = _upper(packet, protocol, (packet[0] & 0xF) * 4, first_fragment)
+    source_port, destination_port, spi = _upper(packet, protocol, (packet[0] & 0xF) * 4) if first_fragment else _NOTHING
     source, destination = _ipv4_addresses.unpack_from(packet)
     return Flow(4, protocol, source, destination, source_port, destination_port, packet[1], spi)
 
@@ -57,7 +58,7 @@ def _ipv6_flow(packet: bytes) -> Flow:
         else:
             size = 8 + packet[offset + 1] * 8
         protocol, offset = packet[offset], offset + size
-    source_port, destination_port, spi = _upper(packet, protocol, offset, first_fragment)
+    source_port, destination_port, spi = _upper(packet, protocol, offset) if first_fragment else _NOTHING
     first_word = int.from_bytes(packet[:4])
     return Flow(
         version=6,
@@ -72,14 +73,12 @@ def _ipv6_flow(packet: bytes) -> Flow:
     )
 
 
-def _upper(packet: bytes, protocol: int, offset: int, first_fragment: bool) -> tuple[int, int, int]:
+def _upper(packet: bytes, protocol: int, offset: int) -> tuple[int, int, int]:
     """(source port, destination port, SPI) of what IP carries."""
-    if not first_fragment:
-        return -1, -1, -1
     if protocol in _PROTOCOLS_WITH_PORTS and len(packet) >= offset + 4:
         return (*_ports.unpack_from(packet, offset), -1)
     # RFC 4303 §2 and RFC 4302 §2: ESP begins with the SPI, AH has it at its fifth octet.
     offset = offset + 4 if protocol == _AH else offset
     if protocol in (_ESP, _AH) and len(packet) >= offset + 4:
         return -1, -1, _spi.unpack_from(packet, offset)[0]
-    return -1, -1, -1
+    return _NOTHING

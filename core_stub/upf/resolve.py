@@ -8,7 +8,7 @@ QER            → gate, Rate, QFI of the tunnel
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from core_stub.errors import RemoteProtocolError
@@ -112,26 +112,15 @@ class _Resolution:
         qers = self._qers_of(pdr)
         qfi = self._qfi(pdr, qers)
         action, exhausted = self._action(pdr, qfi), self._exhausted(pdr, qfi)
-        rates = _rates(qers, is_uplink)
-        gate = action if all(_gate(qer, is_uplink) is GateStatus.OPEN for qer in qers) else _DROP
+        rates = _rates(qers, is_uplink=is_uplink)
+        gate = action if all(_gate(qer, is_uplink=is_uplink) is GateStatus.OPEN for qer in qers) else _DROP
+        filters = self._filters(pdr)
+        match = self._match(pdr, filters or ())
+        own = Rule(pdr.pdr_id, pdr.precedence, match, gate, is_uplink, rates, pdr.urr_ids, exhausted)
         for name in pdr.activate_predefined_rules:
-            rule = self._predefined(pdr, name)
-            filters = _directed(rule.filters, is_uplink)
-            yield Rule(
-                pdr.pdr_id,
-                rule.precedence,
-                self._match(pdr, filters),
-                gate if rule.is_open else _DROP,
-                is_uplink,
-                rates + _own_rates(rule, pdr, is_uplink),
-                pdr.urr_ids,
-                exhausted,
-            )
-        own = self._filters(pdr)
-        if own is not None and (own or not pdr.activate_predefined_rules):
-            yield Rule(
-                pdr.pdr_id, pdr.precedence, self._match(pdr, own), gate, is_uplink, rates, pdr.urr_ids, exhausted
-            )
+            yield _activated(self._predefined(pdr, name), own)
+        if filters is not None and (filters or not pdr.activate_predefined_rules):
+            yield own
 
     def _match(self, pdr: CreatePdr, filters: tuple[FlowFilter, ...]) -> Match:
         pdi = pdr.pdi
@@ -151,7 +140,7 @@ class _Resolution:
         detected = self._resolver.applications.filters(application_id)
         if detected is None:
             return filters or None
-        return filters + _directed(detected, _is_uplink(pdr))
+        return filters + _directed(detected, is_uplink=_is_uplink(pdr))
 
     def _filter(self, pdr: CreatePdr, sdf: SdfFilter) -> FlowFilter:
         # §8.2.5: a filter with the ID alone means the one that came with both.
@@ -161,7 +150,7 @@ class _Resolution:
                 raise RuleError(RuleType.PDR, pdr.pdr_id, f"SDF Filter ID {sdf.bidirectional_id} without a description")
             sdf = referred
         try:
-            return _flow_filter(sdf, _is_uplink(pdr))
+            return _flow_filter(sdf, is_uplink=_is_uplink(pdr))
         except FlowDescriptionError as error:
             raise RuleError(RuleType.PDR, pdr.pdr_id, str(error), offending_ie=IeType.SDF_FILTER) from error
 
@@ -241,7 +230,7 @@ def _is_uplink(pdr: CreatePdr) -> bool:
 
 
 @lru_cache(1024)
-def _flow_filter(sdf: SdfFilter, is_uplink: bool) -> FlowFilter:
+def _flow_filter(sdf: SdfFilter, *, is_uplink: bool) -> FlowFilter:
     """The filter for packets in the direction of its PDR; descriptions are written for the downlink (§5.2.1A.2A)."""
     described = parse_flow_description(sdf.flow_description) if sdf.flow_description is not None else FlowFilter()
     value, mask = divmod(sdf.traffic_class, 0x100) if sdf.traffic_class is not None else (0, 0)
@@ -256,26 +245,33 @@ def _flow_filter(sdf: SdfFilter, is_uplink: bool) -> FlowFilter:
     return complete.swapped() if is_uplink else complete
 
 
-def _directed(filters: tuple[FlowFilter, ...], is_uplink: bool) -> tuple[FlowFilter, ...]:
+def _directed(filters: tuple[FlowFilter, ...], *, is_uplink: bool) -> tuple[FlowFilter, ...]:
     return tuple(flow_filter.swapped() for flow_filter in filters) if is_uplink else filters
 
 
-def _gate(qer: CreateQer, is_uplink: bool) -> GateStatus:
+def _gate(qer: CreateQer, *, is_uplink: bool) -> GateStatus:
     return qer.gate_uplink if is_uplink else qer.gate_downlink
 
 
-def _rates(qers: Iterable[CreateQer], is_uplink: bool) -> tuple[Rate, ...]:
+def _rates(qers: Iterable[CreateQer], *, is_uplink: bool) -> tuple[Rate, ...]:
     limits = ((qer.qer_id, qer.mbr_uplink_kbps if is_uplink else qer.mbr_downlink_kbps) for qer in qers)
     # Open5GS sends 0 for a direction without a limit; what is to be stopped has a gate.
-    return tuple(_rate(qer_id, is_uplink, kbps) for qer_id, kbps in limits if kbps)
+    return tuple(_rate(qer_id, kbps, is_uplink=is_uplink) for qer_id, kbps in limits if kbps)
 
 
-def _own_rates(rule: PredefinedRule, pdr: CreatePdr, is_uplink: bool) -> tuple[Rate, ...]:
-    """Of a predefined rule, under an ID that no QER has."""
-    kbps = rule.mbr_uplink_kbps if is_uplink else rule.mbr_downlink_kbps
-    return (_rate(f"{rule.name}/{pdr.pdr_id}", is_uplink, kbps),) if kbps else ()
+def _activated(rule: PredefinedRule, own: Rule) -> Rule:
+    """What is particular to a predefined rule, and else what the PDR says that activates it."""
+    kbps = rule.mbr_uplink_kbps if own.is_uplink else rule.mbr_downlink_kbps
+    bucket = f"{rule.name}/{own.pdr_id}"
+    return replace(
+        own,
+        precedence=rule.precedence,
+        match=replace(own.match, filters=_directed(rule.filters, is_uplink=own.is_uplink)),
+        action=own.action if rule.is_open else _DROP,
+        rates=(*own.rates, _rate(bucket, kbps, is_uplink=own.is_uplink)) if kbps else own.rates,
+    )
 
 
 @lru_cache(1024)
-def _rate(bucket: int | str, is_uplink: bool, kbps: int) -> Rate:
+def _rate(bucket: int | str, kbps: int, *, is_uplink: bool) -> Rate:
     return Rate(bucket, is_uplink, kbps, max(int(kbps * 125 * _BURST_S), _LEAST_BURST))

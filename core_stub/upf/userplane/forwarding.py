@@ -260,20 +260,21 @@ class Forwarding:
         act = self._final(rule.action)
         if not rule.urr_ids or isinstance(rule.action, Drop):
             return act
-        meters, clock, is_uplink = [self._meter(seid, state, urr) for urr in rule.urr_ids], self._clock, rule.is_uplink
+        meters, clock = [self._meter(seid, state, urr_id) for urr_id in rule.urr_ids], self._clock
+        counts = [meter.count_uplink if rule.is_uplink else meter.count_downlink for meter in meters]
         exhausted = self._final(rule.exhausted)
 
-        def count(packet: bytes, qfi: int | None) -> None:
+        def measure(packet: bytes, qfi: int | None) -> None:
             for meter in meters:
                 if meter.is_exhausted:
                     exhausted(packet, qfi)
                     return
             now, size = clock(), len(packet)
-            for meter in meters:
-                meter.count(size, is_uplink, now)
+            for count in counts:
+                count(size, now)
             act(packet, qfi)
 
-        return count
+        return measure
 
     def _final(self, action: Action) -> Act:
         match action:

@@ -75,14 +75,19 @@ class LiveMeter:
         """Whether `stop` has been reached."""
         return self._stop is not None and self._has_reached(self._stop)
 
-    def count(self, octets: int, is_uplink: bool, now: float) -> None:
+    def count_uplink(self, octets: int, now: float) -> None:
         """A packet went on."""
-        if is_uplink:
-            self.uplink += octets
-            self.uplink_packets += 1
-        else:
-            self.downlink += octets
-            self.downlink_packets += 1
+        self.uplink += octets
+        self.uplink_packets += 1
+        self._counted(now)
+
+    def count_downlink(self, octets: int, now: float) -> None:
+        """A packet went on."""
+        self.downlink += octets
+        self.downlink_packets += 1
+        self._counted(now)
+
+    def _counted(self, now: float) -> None:
         self._last = now
         if self._first is None:
             self._first = now
