@@ -20,6 +20,7 @@ from ipaddress import IPv4Address
 from core_stub.gtpu import (
     PORT,
     EchoRequest,
+    EchoResponse,
     EndMarker,
     ErrorIndication,
     GPdu,
@@ -149,20 +150,23 @@ def _wake_first() -> None:
 
 
 class GtpuSocket:
-    """GTP-U at one address: G-PDUs go to `on_g_pdu`, which says if it knows the TEID; the rest is answered here."""
+    """GTP-U at one address: G-PDUs go to `on_g_pdu`, which says if it knows the TEID; requests are answered here.
+
+    `on_signalling` gets error indications and echo responses, with the address that they came from.
+    """
 
     def __init__(
         self,
         address: IPv4Address,
         loop: PacketLoop,
         on_g_pdu: Callable[[GPdu], bool],
-        on_error_indication: Callable[[ErrorIndication], None] = lambda _: None,
+        on_signalling: Callable[[GtpuMessage, str], None] = lambda _message, _peer: None,
     ) -> None:
         self._address = address
         self._faults = loop.faults
         self._loop = loop
         self._on_g_pdu = on_g_pdu
-        self._on_error_indication = on_error_indication
+        self._on_signalling = on_signalling
         self._socket = _bound(address)
         loop.add(self._socket.fileno(), self._take, name=f"GTP-U at {address}")
 
@@ -201,7 +205,9 @@ class GtpuSocket:
             case ErrorIndication(teid, address):
                 self._faults["error indication"] += 1
                 log.warning("%s has no tunnel %d at %s", peer[0], teid, address)
-                self._on_error_indication(message)
+                self._on_signalling(message, peer[0])
+            case EchoResponse():
+                self._on_signalling(message, peer[0])
             case EndMarker():
                 self._faults["end marker"] += 1
 

@@ -24,6 +24,7 @@ from core_stub.upf.control import UP_FEATURES, SessionEvent, UpfControl
 from core_stub.upf.identifiers import Identifiers
 from core_stub.upf.management import f_teid_json, management
 from core_stub.upf.networks import Networks
+from core_stub.upf.paths import Paths
 from core_stub.upf.predefined import Applications
 from core_stub.upf.resolve import Resolver
 from core_stub.upf.shell import ControlShell
@@ -76,6 +77,7 @@ def _control(config: UpfConfig, user_plane: UserPlane, shell: ControlShell) -> U
         user_plane=user_plane,
         on_event=_emit_session_event,
         ntp=shell.ntp,
+        paths=Paths(config.gtpu.echo / 1000) if config.gtpu.echo else None,
     )
 
 

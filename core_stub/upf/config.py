@@ -5,7 +5,7 @@
         server: [{address: 192.0.2.1}]             # N4 listens here and nowhere else; the Node ID too
         client: {smf: [{address: 192.0.2.9}]}      # we associate with these, and take associations from them
         accept: [192.0.2.9] | any                  # who else may associate; without it and without smf, any
-      gtpu: {server: [{address: 192.0.2.1}]}
+      gtpu: {server: [{address: 192.0.2.1}], echo: 60s}
       session:
         - {subnet: 10.45.0.0/16, gateway: 10.45.0.1, dnn: internet, dev: n6}
       mtu: 1400
@@ -30,10 +30,11 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from core_stub.config import Gtpu, Management, PfcpServer, Port, Section
 from core_stub.upf.networks import DataNetwork
+from core_stub.upf.paths import LEAST_INTERVAL_S
 from core_stub.upf.predefined import PredefinedRule
 from core_stub.upf.sdf import FlowFilter, parse_flow_description
 from core_stub.upf.userplane.n6 import N6Network
-from testbed.units import Rate
+from testbed.units import DurationMs, Rate
 
 InterfaceName = Annotated[str, Field(min_length=1, max_length=15, pattern=r"^[^\s/:]+$")]
 """What Linux takes as the name of an interface."""
@@ -101,6 +102,13 @@ class Pfcp(Section):
         return frozenset(map(str, (*accepted, *(peer.address for peer in self.peers))))
 
 
+class UpfGtpu(Gtpu):
+    """N3 and N9."""
+
+    echo: DurationMs = LEAST_INTERVAL_S * 1000
+    """How often the peers of GTP-U paths are asked if they are there; 0s for never."""
+
+
 class SessionPool(Section):
     """UE addresses that are routed to N6's device; those of IPv6 are passed over."""
 
@@ -160,7 +168,7 @@ class UpfConfig(Section):
     """The section `upf`."""
 
     pfcp: Pfcp
-    gtpu: Gtpu
+    gtpu: UpfGtpu
     session: tuple[SessionPool, ...]
     mtu: Annotated[int, Field(ge=576, le=65535)] = 1500
     """Of N6's devices: the MTU that UEs are told. Longer packets for them are answered with ICMP, or fragmented."""

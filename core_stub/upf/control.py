@@ -1,7 +1,7 @@
 """The UPF's session control (TS 29.244 §6.3): requests in, responses out, rules to the user plane; no I/O, no clock.
 
     shell: handle(peer, request, now), on_user_plane(event, now), handle_timer(now), on_answer(report, response, now)
-       then send all of reports_to_send(), and wait until get_timer()
+       then send all of reports_to_send() and node_reports_to_send(), and wait until get_timer()
 
 A request makes a new `Session` value and its rules, or is rejected; only then is anything stored. But an establishment
 with the CP F-SEID of a session ends that session first: its answer was lost, or its deletion. Rejections are made
@@ -45,9 +45,10 @@ from core_stub.pfcp.messages import (
 from core_stub.upf.accounting import Accounts, Triggers
 from core_stub.upf.errors import RuleError
 from core_stub.upf.identifiers import Identifiers
+from core_stub.upf.paths import NodeReport, Paths, PathWatch
 from core_stub.upf.reporting import Report, Reporter
 from core_stub.upf.resolve import Resolver, unchanged
-from core_stub.upf.rules import Counter, Encapsulate, Reading, Rule
+from core_stub.upf.rules import Counter, EchoAnswered, Encapsulate, Reading, Rule, UserPlaneEvent
 from core_stub.upf.session import Session, established, modified
 from core_stub.upf.store import Entry, Peer, SessionStore
 from core_stub.upf.userplane.base import UserPlane
@@ -97,7 +98,10 @@ class SessionView:
 
 
 class UpfControl:
-    """The sessions of a UPF. `ntp` tells of a time of the caller's clock the seconds of UTC since 1900."""
+    """The sessions of a UPF.
+
+    `ntp` tells of a time of the caller's clock the seconds of UTC since 1900; without `paths` no GTP-U path is watched.
+    """
 
     def __init__(  # noqa: PLR0913 -- all by name
         self,
@@ -108,6 +112,7 @@ class UpfControl:
         user_plane: UserPlane,
         on_event: Callable[[SessionEvent], None],
         ntp: Callable[[float], int],
+        paths: Paths | None = None,
     ) -> None:
         self._node_id = NodeId(n4_address)
         self._n4_address = n4_address
@@ -118,9 +123,7 @@ class UpfControl:
         self._ntp = ntp
         self._store = SessionStore(identifiers, user_plane)
         self._reporter = Reporter(self._store, user_plane, self._resolved, self._drop, ntp)
-        self.on_user_plane = self._reporter.on_user_plane
-        self.get_timer = self._reporter.get_timer
-        self.handle_timer = self._reporter.handle_timer
+        self._paths = PathWatch(paths, self._store, user_plane, self._node_id) if paths else None
         self.reports_to_send = self._reporter.reports_to_send
 
     @property
@@ -155,6 +158,28 @@ class UpfControl:
             case _:
                 raise RemoteProtocolError(Cause.SERVICE_NOT_SUPPORTED, f"{type(request).__name__} to a UPF")
 
+    def on_user_plane(self, event: UserPlaneEvent, now: float) -> None:
+        """Something happened to packets."""
+        if not isinstance(event, EchoAnswered):
+            self._reporter.on_user_plane(event, now)
+        elif self._paths:
+            self._paths.on_answer(event, now)
+
+    def get_timer(self) -> float | None:
+        """When `handle_timer` wants to be called."""
+        timers = (self._reporter.get_timer(), self._paths.get_timer() if self._paths else None)
+        return min((timer for timer in timers if timer is not None), default=None)
+
+    def handle_timer(self, now: float) -> None:
+        """Do what is due."""
+        self._reporter.handle_timer(now)
+        if self._paths:
+            self._paths.handle_timer(now)
+
+    def node_reports_to_send(self) -> list[NodeReport]:
+        """Reports on paths that have to be sent now, once."""
+        return self._paths.reports_to_send() if self._paths else []
+
     def on_answer(self, report: Report, response: SessionReportResponse | None, now: float) -> None:
         """The answer to a report, or None if the CP function gave none."""
         self._reporter.on_answer(report, response, now)
@@ -181,7 +206,7 @@ class UpfControl:
                 cp_seid, self._node_id, error.cause, error.offending_ie, failed_rule_id=_failed_rule(error)
             )
         self._store.put(entry)
-        self._reporter.arm(entry)
+        self._arm(entry, now)
         self._on_event(SessionEvent(SessionEventKind.ESTABLISHED, session))
         return SessionEstablishmentResponse(
             cp_seid,
@@ -260,7 +285,7 @@ class UpfControl:
         )
         if acted_on:
             self._reporter.has_acted(before.session)
-        self._reporter.arm(entry)
+        self._arm(entry, now)
         final = accounts.closed(request.remove_urrs, last, now, self._ntp)
         return (*before.unanswered, *immediate, *final)
 
@@ -300,6 +325,11 @@ class UpfControl:
         for urr_id in found.keys() & wanted.keys():
             triggers[urr_id] = found[urr_id] | wanted[urr_id]
         return accounts.reported(readings, now, triggers, self._ntp)
+
+    def _arm(self, entry: Entry, now: float) -> None:
+        self._reporter.arm(entry)
+        if self._paths:
+            self._paths.watch(entry.session, now)
 
     def _drop(self, entry: Entry) -> Mapping[int, Reading]:
         last = self._store.drop(entry)

@@ -24,7 +24,7 @@ from core_stub.pfcp.ies import (
     UsageReport,
 )
 from core_stub.pfcp.messages import SessionReportRequest, SessionReportResponse
-from core_stub.upf.rules import BudgetSpent, ErrorIndicated, FirstBuffered, UserPlaneEvent
+from core_stub.upf.rules import BudgetSpent, ErrorIndicated, FirstBuffered, SessionsEvent
 from core_stub.upf.session import Session
 from core_stub.upf.store import Entry, Peer, SessionStore
 from core_stub.upf.tables import edited, merged
@@ -69,7 +69,7 @@ class Reporter:
 
     # -- what happened ------------------------------------------------------------------------------------------------
 
-    def on_user_plane(self, event: UserPlaneEvent, now: float) -> None:
+    def on_user_plane(self, event: SessionsEvent, now: float) -> None:
         """Something happened to packets; what it says may be of a session that has gone meanwhile."""
         match event:
             case FirstBuffered(seid, pdr_id):

@@ -197,4 +197,11 @@ class ErrorIndicated(NamedTuple):
     teid: int
 
 
-UserPlaneEvent = FirstBuffered | BudgetSpent | ErrorIndicated
+class EchoAnswered(NamedTuple):
+    """GTP-U at `peer` has answered an Echo Request (TS 29.281 §7.2.2)."""
+
+    peer: IPv4Address
+
+
+SessionsEvent = FirstBuffered | BudgetSpent | ErrorIndicated
+UserPlaneEvent = SessionsEvent | EchoAnswered

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 
 from core_stub.errors import LocalProtocolError, PfcpTimeoutError
@@ -13,6 +13,7 @@ from core_stub.pfcp.messages import Request, Response, SessionReportResponse
 from core_stub.pfcp.transactions import Address
 from core_stub.pfcp.udp import NTP_EPOCH, PfcpNode
 from core_stub.upf.control import UpfControl
+from core_stub.upf.paths import NodeReport
 from core_stub.upf.reporting import Report
 from core_stub.upf.rules import UserPlaneEvent
 
@@ -74,13 +75,25 @@ class ControlShell:
         if self._control is None:
             return
         for report in self._control.reports_to_send():
-            task = self._loop.create_task(self._send(report))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._start(self._send(report))
+        for node_report in self._control.node_reports_to_send():
+            self._start(self._report_node(node_report))
         if self._timer is not None:
             self._timer.cancel()
         due = self._control.get_timer()
         self._timer = None if due is None else self._loop.call_at(due, self._on_timer)
+
+    def _start(self, sending: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(sending)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _report_node(self, report: NodeReport) -> None:
+        assert self._node is not None
+        try:
+            await self._node.request(report.peer, report.request)
+        except (PfcpTimeoutError, LocalProtocolError) as error:
+            log.warning("report on a path: %s", error)
 
     async def _send(self, report: Report) -> None:
         response = await self._answer(report)

@@ -65,6 +65,13 @@ class SessionStore:
         """The session that sends to this tunnel."""
         return self._entries.get(self._by_tunnel.get((peer, teid), 0))
 
+    def far_ends(self) -> Mapping[IPv4Address, set[Peer]]:
+        """Where sessions send to, and whose they are. Walks through all of them."""
+        found: dict[IPv4Address, set[Peer]] = {}
+        for (address, _), seid in self._by_tunnel.items():
+            found.setdefault(address, set()).add(self._entries[seid].peer)
+        return found
+
     def unused_seid(self) -> int:
         """An SEID for a new session."""
         return self.identifiers.unused_seid(self._entries)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from core_stub.gtpu import GPdu, error_indication
+from core_stub.gtpu import EchoRequest, GPdu, echo_response, error_indication
 from core_stub.pfcp.ies import (
     ApplicationPfds,
     ApplyAction,
@@ -26,6 +26,7 @@ from core_stub.pfcp.ies import (
     MeasurementMethod,
     NodeId,
     PfdContents,
+    RemoteGtpuPeer,
     ReportingTriggers,
     ReportType,
     UeIpAddress,
@@ -37,6 +38,8 @@ from core_stub.pfcp.ies import (
 )
 from core_stub.pfcp.messages import (
     NfRequest,
+    NodeReportRequest,
+    NodeReportResponse,
     PfdManagementRequest,
     PfdManagementResponse,
     Response,
@@ -53,7 +56,7 @@ from core_stub.pfcp.udp import PfcpNode
 from tests.netns.test_upf_userplane import GNB_TEID, GnbEnd, run, udp
 from tests.support.polling import eventually_async
 from tests.support.upf import CP_SEID, downlink, establishment, to_n6, to_tunnel, tunnelling, uplink
-from tests.support.user_plane import ANYCAST, GNB, PSA, SMF, UE, WITHIN_S, Echo, Process, dn_socket, upf
+from tests.support.user_plane import ANYCAST, GNB, PSA, SMF, UE, WITHIN_S, Echo, Process, dn_socket, process, upf
 
 pytestmark = pytest.mark.netns
 
@@ -343,5 +346,32 @@ def test_a_session_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
             status, problem = await upf_rig.psa.call("GET", "/sessions/404")
             assert (status, problem["status"], problem["cause"]) == (404, 404, "CONTEXT_NOT_FOUND")
             assert problem["detail"] == "no session with UP SEID 404"
+
+    run(test)
+
+
+def test_a_path_that_does_not_answer_is_reported(tmp_path: Path) -> None:
+    async def test() -> None:
+        reports: list[NodeReportRequest] = []
+
+        def handle(peer: Address, message: NfRequest) -> Response:
+            assert isinstance(message, NodeReportRequest)
+            reports.append(message)
+            return NodeReportResponse(NodeId(IPv4Address(SMF)), Cause.REQUEST_ACCEPTED)
+
+        server = {"server": [{"address": PSA}]}
+        config = {"pfcp": server, "gtpu": {**server, "echo": "50ms"}, "session": [{"subnet": "10.45.0.0/16"}]}
+        async with (
+            process("psa", "core_stub.upf", {"upf": config}, tmp_path),
+            PfcpNode(address=SMF, node_id=NodeId(IPv4Address(SMF)), handle=handle) as node,
+        ):
+            await node.associate((PSA, 8805), within=WITHIN_S)
+            assert (await node.request((PSA, 8805), session())).cause is Cause.REQUEST_ACCEPTED
+            with closing(GnbEnd()) as gnb:
+                message, _ = await gnb.receive()
+                assert isinstance(message, EchoRequest)
+                gnb.send(echo_response(message.sequence), PSA)
+            await eventually_async(lambda: reports, bool, 20.0)
+            assert reports[0].path_failures == (RemoteGtpuPeer(IPv4Address(GNB)),)
 
     run(test)

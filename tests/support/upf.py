@@ -37,6 +37,7 @@ from core_stub.pfcp.messages import (
 from core_stub.upf.control import SessionEvent, UpfControl
 from core_stub.upf.identifiers import Identifiers
 from core_stub.upf.networks import DataNetwork, Networks
+from core_stub.upf.paths import Paths
 from core_stub.upf.predefined import Applications, PredefinedRule
 from core_stub.upf.reporting import Report
 from core_stub.upf.resolve import Resolver
@@ -54,6 +55,7 @@ class RecordingUserPlane:
         self.applied: dict[int, Rules] = {}
         self.counts: dict[int, dict[int, Counter]] = {}
         self.meters: dict[int, dict[int, Reading]] = {}
+        self.echoes: list[IPv4Address] = []
 
     def apply(self, rules: Rules) -> Mapping[int, Reading]:
         before = {meter.urr_id for meter in self.applied.get(rules.seid, Rules(rules.seid)).meters}
@@ -70,6 +72,9 @@ class RecordingUserPlane:
 
     def buffered(self, seid: int) -> Mapping[int, Counter]:
         return {}
+
+    def echo(self, peer: IPv4Address) -> None:
+        self.echoes.append(peer)
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -93,7 +98,7 @@ PREDEFINED = (
 class Upf:
     """A control with what it did, on a clock that stands at `now`."""
 
-    def __init__(self) -> None:
+    def __init__(self, paths: Paths | None = None) -> None:
         self.now = 1000.0
         self.user_plane = RecordingUserPlane()
         self.events: list[SessionEvent] = []
@@ -106,6 +111,7 @@ class Upf:
             user_plane=self.user_plane,
             on_event=self.events.append,
             ntp=lambda now: NTP_ZERO + int(now),
+            paths=paths,
         )
 
     def establish(self, request: SessionEstablishmentRequest) -> SessionEstablishmentResponse:

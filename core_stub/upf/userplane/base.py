@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import IPv4Address
 from typing import Protocol
 
 from core_stub.upf.rules import Counter, Reading, Rules
@@ -29,6 +30,9 @@ class UserPlane(Protocol):
 
     def buffered(self, seid: int) -> Mapping[int, Counter]:
         """FAR ID → what its queue holds."""
+
+    def echo(self, peer: IPv4Address) -> None:
+        """Send an Echo Request to GTP-U at `peer`; `EchoAnswered` follows, if anything does."""
 
     def close(self) -> None:
         """Stop forwarding and give back what it made: sockets, devices, threads."""

@@ -8,8 +8,17 @@ from functools import partial
 from ipaddress import IPv4Address
 
 from core_stub.datapath import LARGEST, GtpuSocket, PacketLoop
-from core_stub.gtpu import Encapsulator, ErrorIndication, GPdu, Tunnel, end_marker
-from core_stub.upf.rules import Counter, ErrorIndicated, Reading, Rules, UserPlaneEvent
+from core_stub.gtpu import (
+    EchoResponse,
+    Encapsulator,
+    ErrorIndication,
+    GPdu,
+    GtpuMessage,
+    Tunnel,
+    echo_request,
+    end_marker,
+)
+from core_stub.upf.rules import Counter, EchoAnswered, ErrorIndicated, Reading, Rules, UserPlaneEvent
 from core_stub.upf.userplane.buffering import Act
 from core_stub.upf.userplane.forwarding import Forwarding
 from core_stub.upf.userplane.n6 import N6Device, N6Network, forward_ipv4
@@ -28,8 +37,9 @@ class PythonUserPlane:
         self._on_event = on_event
         self._loop = PacketLoop("upf-user-plane")
         self._forwarding = Forwarding(self, on_event)
-        self._gtpu = GtpuSocket(gtpu_address, self._loop, self._from_tunnel, self._on_error_indication)
+        self._gtpu = GtpuSocket(gtpu_address, self._loop, self._from_tunnel, self._on_signalling)
         self._devices: dict[str, N6Device] = {}
+        self._echoes = 0
         try:
             for network in networks:
                 self._devices[network.device] = N6Device(network, mtu)
@@ -65,6 +75,11 @@ class PythonUserPlane:
         """As `UserPlane.buffered`."""
         return self._forwarding.buffered(seid)
 
+    def echo(self, peer: IPv4Address) -> None:
+        """As `UserPlane.echo`."""
+        self._echoes = (self._echoes + 1) % (1 << 16)
+        self._gtpu.send(echo_request(self._echoes), str(peer))
+
     def close(self) -> None:
         """Stop the thread; the socket and the devices go."""
         self._loop.stop()
@@ -84,9 +99,12 @@ class PythonUserPlane:
         if packet[0] >> 4 == 4 and self._forwarding.forward(packet[16:20], packet, None) is False:
             self._loop.faults["no PDR"] += 1
 
-    def _on_error_indication(self, indication: ErrorIndication) -> None:
-        if isinstance(indication.peer, IPv4Address):
-            self._on_event(ErrorIndicated(indication.peer, indication.teid))
+    def _on_signalling(self, message: GtpuMessage, peer: str) -> None:
+        match message:
+            case ErrorIndication(teid, IPv4Address() as address):
+                self._on_event(ErrorIndicated(address, teid))
+            case EchoResponse():
+                self._on_event(EchoAnswered(IPv4Address(peer)))
 
     # -- and leave ----------------------------------------------------------------------------------------------------
 
