@@ -52,10 +52,11 @@ def _filters(application: ApplicationPfds) -> tuple[FlowFilter, ...]:
     for pfd in application.pfds:
         found = [pfd.flow_description] if pfd.flow_description else []
         found += pfd.additional_flow_descriptions
-        if not found:
+        further = (pfd.url, pfd.domain_name, pfd.custom, *pfd.additional_urls)
+        if not found or any(further):
             raise RemoteProtocolError(
                 Cause.SERVICE_NOT_SUPPORTED,
-                f"{application.application_id}: a PFD without flow description; this UPF does not look into packets",
+                f"{application.application_id}: a PFD of more than flow descriptions; this UPF looks at headers only",
                 IeType.PFD_CONTENTS,
             )
         descriptions += found

@@ -257,6 +257,7 @@ def test_pfds_with_several_descriptions_in_one(upf: Upf) -> None:
     ("contents", "cause"),
     [
         (PfdContents(url="https://example.com"), Cause.SERVICE_NOT_SUPPORTED),
+        (PfdContents(DNS, domain_name="example.com"), Cause.SERVICE_NOT_SUPPORTED),
         (PfdContents("garbage"), Cause.REQUEST_REJECTED),
     ],
 )
