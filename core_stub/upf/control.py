@@ -245,7 +245,8 @@ class UpfControl:
             self._resolver.check_applications((*request.create_pdrs, *request.update_pdrs))
             entry = self._resolved(before, session, unchanged(before.session, before.rules, session))
             queried = _queried(session, request)
-            self._check_namesake(before, session.cp_f_seid)
+            if request.cp_f_seid is not None:
+                self._check_namesake(before, request.cp_f_seid)
         except RemoteProtocolError as error:
             log.warning("%s:%d: modification of session %d rejected: %s", *peer, request.seid, error)
             cp_seid = before.session.cp_f_seid.seid
@@ -353,6 +354,8 @@ def _failed_rule(error: RemoteProtocolError) -> tuple[int, int] | None:
 
 def _queried(session: Session, request: SessionModificationRequest) -> Mapping[int, UsageReportTrigger]:
     """The URRs that have to report at once (§7.5.4.10, and QAURR for all)."""
+    if not (request.query_urrs or request.flags):
+        return {}
     known = {urr.urr_id for urr in session.urrs}
     for urr_id in request.query_urrs:
         if urr_id not in known:

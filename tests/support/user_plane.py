@@ -236,11 +236,11 @@ def ue_socket() -> socket.socket:
     return made
 
 
-def dn_socket() -> socket.socket:
+def dn_socket(port: int = 0) -> socket.socket:
     """A UDP socket behind the PSA, at the anycast address."""
     with netns.entered(name("dn")):
         made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    made.bind((ANYCAST, 0))
+    made.bind((ANYCAST, port))
     return made
 
 
