@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from core_stub.datapath import LARGEST, RECEIVE_BUFFER, SO_RCVBUFFORCE, GtpuSocket, PacketLoop
+from core_stub.flow import flow_of
 from core_stub.gnb.arp import ETH_P_ARP, arp_reply
 from core_stub.gnb.config import Ue
 from core_stub.gnb.smf import QosRule
 from core_stub.gtpu import Encapsulator, EndMarker, GPdu, GtpuMessage, Tunnel
-from core_stub.upf.flow import flow_of
-from core_stub.upf.sdf import FlowMatcher, parse_flow_description
+from core_stub.sdf import FlowMatcher, parse_flow_description
 
 _ETH_P_IP = 0x0800
 _ETHERNET_HEADER = 14

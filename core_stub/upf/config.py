@@ -29,10 +29,10 @@ from typing import Annotated, Any, Literal, TypeGuard
 from pydantic import BeforeValidator, Field, field_validator
 
 from core_stub.config import Gtpu, Management, PfcpServer, Port, Section
+from core_stub.sdf import FlowFilter, parse_flow_description
 from core_stub.upf.networks import DataNetwork
 from core_stub.upf.paths import LEAST_INTERVAL_S
 from core_stub.upf.predefined import PredefinedRule
-from core_stub.upf.sdf import FlowFilter, parse_flow_description
 from core_stub.upf.userplane.n6 import N6Network
 from testbed.units import DurationMs, Rate
 

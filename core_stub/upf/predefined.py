@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from core_stub.errors import RemoteProtocolError
 from core_stub.pfcp.ies import ApplicationPfds, Cause, IeType
-from core_stub.upf.sdf import FlowDescriptionError, FlowFilter, parse_flow_description
+from core_stub.sdf import FlowDescriptionError, FlowFilter, parse_flow_description
 
 
 @dataclass(frozen=True)

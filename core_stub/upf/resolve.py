@@ -25,12 +25,12 @@ from core_stub.pfcp.ies import (
     SdfFilter,
     UpdatePdr,
 )
+from core_stub.sdf import FlowDescriptionError, FlowFilter, parse_flow_description
 from core_stub.upf.actions import Actions
 from core_stub.upf.errors import RuleError
 from core_stub.upf.networks import Networks
 from core_stub.upf.predefined import Applications, PredefinedRule
 from core_stub.upf.rules import Action, Drop, Match, Rate, Rule
-from core_stub.upf.sdf import FlowDescriptionError, FlowFilter, parse_flow_description
 from core_stub.upf.session import Session
 
 _DROP = Drop()

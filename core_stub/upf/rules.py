@@ -17,7 +17,7 @@ from ipaddress import IPv4Address
 from typing import NamedTuple
 
 from core_stub.gtpu import Tunnel
-from core_stub.upf.sdf import FlowFilter
+from core_stub.sdf import FlowFilter
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from core_stub.pfcp.messages import (
     SessionModificationRequest,
     SessionModificationResponse,
 )
+from core_stub.sdf import parse_flow_description
 from core_stub.upf.control import SessionEvent, UpfControl
 from core_stub.upf.identifiers import Identifiers
 from core_stub.upf.networks import DataNetwork, Networks
@@ -42,7 +43,6 @@ from core_stub.upf.predefined import Applications, PredefinedRule
 from core_stub.upf.reporting import Report
 from core_stub.upf.resolve import Resolver
 from core_stub.upf.rules import UNREAD, Counter, Reading, Rule, Rules
-from core_stub.upf.sdf import parse_flow_description
 
 CP_SEID = 0x77
 UE = IPv4Address("10.45.0.2")

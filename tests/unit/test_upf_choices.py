@@ -36,10 +36,10 @@ from core_stub.pfcp.messages import (
     SessionEstablishmentRequest,
     SessionModificationRequest,
 )
+from core_stub.sdf import FlowFilter, parse_flow_description
 from core_stub.upf.errors import RuleError
 from core_stub.upf.networks import DataNetwork, Networks
 from core_stub.upf.rules import Decapsulate, Drop, Encapsulate, Match, Rate
-from core_stub.upf.sdf import FlowFilter, parse_flow_description
 from tests.support.upf import SMF, UE, Upf, choose, downlink, establishment, to_n6, to_tunnel, tunnelling, uplink
 
 GNB = "198.51.100.1"

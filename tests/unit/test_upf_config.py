@@ -9,10 +9,10 @@ import pytest
 
 from core_stub.config import load_config
 from core_stub.gnb.config import GnbFile
+from core_stub.sdf import parse_flow_description
 from core_stub.upf.config import UpfFile
 from core_stub.upf.networks import DataNetwork
 from core_stub.upf.predefined import PredefinedRule
-from core_stub.upf.sdf import parse_flow_description
 from core_stub.upf.userplane.n6 import N6Network
 from testbed.errors import InputError
 

@@ -50,8 +50,8 @@ from core_stub.pfcp.messages import (
     SessionModificationResponse,
     SessionReportRequest,
 )
+from core_stub.sdf import parse_flow_description
 from core_stub.upf.rules import Buffer, Decapsulate, Drop, Encapsulate, Reading
-from core_stub.upf.sdf import parse_flow_description
 from tests.support.upf import (
     CP_SEID,
     GTPU,

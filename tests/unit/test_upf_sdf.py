@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core_stub.upf.flow import Flow, flow_of
-from core_stub.upf.sdf import FlowDescriptionError, FlowFilter, parse_flow_description
+from core_stub.flow import Flow, flow_of
+from core_stub.sdf import FlowDescriptionError, FlowFilter, parse_flow_description
 
 
 def ipv4(

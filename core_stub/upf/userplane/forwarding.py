@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from threading import Lock
 from typing import Protocol
 
+from core_stub.flow import Flow, flow_of
 from core_stub.gtpu import Tunnel
-from core_stub.upf.flow import Flow, flow_of
 from core_stub.upf.rules import (
     UNREAD,
     Action,

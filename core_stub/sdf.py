@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from core_stub.upf.flow import Flow
+from core_stub.flow import Flow
 
 PortRange = tuple[int, int]
 
