@@ -20,6 +20,7 @@ from ipaddress import IPv4Address
 from core_stub.gtpu import (
     PORT,
     EchoRequest,
+    EchoResponse,
     EndMarker,
     ErrorIndication,
     GPdu,
@@ -39,6 +40,7 @@ LARGEST = 65535
 """Octets of the largest IP packet."""
 
 _SWITCH_INTERVAL_S = 0.0002
+_COLLECT_AFTER = (20_000, 20, 20)
 _PRIORITY = 1
 """The lowest of the real-time priorities: link engines go first."""
 
@@ -77,11 +79,13 @@ class PacketLoop:
     def start(self) -> None:
         """Start the thread, and keep the rest of the process from holding the interpreter for long.
 
-        A full garbage collection walks every object of every import for tens of milliseconds: those are set aside.
+        A full garbage collection walks every object of every import for tens of milliseconds: those are set aside. And
+        those that come, such as the values of sessions, make no cycles: they need not be walked at every turn.
         """
         sys.setswitchinterval(_SWITCH_INTERVAL_S)
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*_COLLECT_AFTER)
         self._thread.start()
 
     def call_soon(self, call: Callable[[], None]) -> None:
@@ -149,13 +153,23 @@ def _wake_first() -> None:
 
 
 class GtpuSocket:
-    """GTP-U at one address: G-PDUs go to `on_g_pdu`, which says if it knows the TEID; the rest is answered here."""
+    """GTP-U at one address: G-PDUs go to `on_g_pdu`, which says if it knows the TEID; requests are answered here.
 
-    def __init__(self, address: IPv4Address, loop: PacketLoop, on_g_pdu: Callable[[GPdu], bool]) -> None:
+    `on_signalling` gets error indications, echo responses and end markers, with the address that they came from.
+    """
+
+    def __init__(
+        self,
+        address: IPv4Address,
+        loop: PacketLoop,
+        on_g_pdu: Callable[[GPdu], bool],
+        on_signalling: Callable[[GtpuMessage, str], None] = lambda _message, _peer: None,
+    ) -> None:
         self._address = address
         self._faults = loop.faults
         self._loop = loop
         self._on_g_pdu = on_g_pdu
+        self._on_signalling = on_signalling
         self._socket = _bound(address)
         loop.add(self._socket.fileno(), self._take, name=f"GTP-U at {address}")
 
@@ -194,8 +208,12 @@ class GtpuSocket:
             case ErrorIndication(teid, address):
                 self._faults["error indication"] += 1
                 log.warning("%s has no tunnel %d at %s", peer[0], teid, address)
+                self._on_signalling(message, peer[0])
+            case EchoResponse():
+                self._on_signalling(message, peer[0])
             case EndMarker():
                 self._faults["end marker"] += 1
+                self._on_signalling(message, peer[0])
 
 
 def _bound(address: IPv4Address) -> socket.socket:

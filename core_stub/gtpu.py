@@ -85,7 +85,7 @@ class EndMarker(NamedTuple):
 GtpuMessage = GPdu | EchoRequest | EchoResponse | ErrorIndication | EndMarker
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Tunnel:
     """The far end of a tunnel: what an outer header is made of. `qfi` None means no PDU Session Container."""
 

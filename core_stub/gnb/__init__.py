@@ -4,7 +4,7 @@ config.py     the configuration file
 userplane.py  packets between the UEs' interfaces and N3, on a thread of their own
 arp.py        answers to the UEs' ARP requests; no I/O
 smf.py        the SMF's API as this gNB calls it
-service.py    PDU sessions: attach, detach, path switch
-api.py        what the SMF and the management socket call
+service.py    PDU sessions: attach, detach, idle and paging, path switch, handover
+api.py        what the SMF, other gNBs and the management socket call
 __main__.py   the process
 """

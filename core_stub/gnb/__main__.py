@@ -38,10 +38,11 @@ async def serve(path: Path, variables: Mapping[str, Any]) -> None:
                 smf=SmfClient(http, f"http://{config.smf.address}:{config.smf.port}"),
                 user_plane=user_plane,
                 report=emit,
+                callback=callback,
             )
             async with (
                 http_on_tcp(smf_api(gnb), str(config.api.address), config.api.port),
-                http_on_socket(management(gnb, user_plane, callback), config.management.socket),
+                http_on_socket(management(gnb, user_plane, http), config.management.socket),
             ):
                 emit("ready", name=config.name, gtpu=gtpu, api=callback)
                 await stop.wait()

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import TypeVar
 
 from core_stub.datapath import LARGEST, RECEIVE_BUFFER, SO_RCVBUFFORCE, GtpuSocket, PacketLoop
+from core_stub.flow import flow_of
 from core_stub.gnb.arp import ETH_P_ARP, arp_reply
 from core_stub.gnb.config import Ue
-from core_stub.gtpu import Encapsulator, GPdu, Tunnel
+from core_stub.gnb.smf import QosRule
+from core_stub.gtpu import Encapsulator, EndMarker, GPdu, GtpuMessage, Tunnel
+from core_stub.sdf import FlowMatcher, parse_flow_description
 
 _ETH_P_IP = 0x0800
 _ETHERNET_HEADER = 14
+_SOURCE_ADDRESS = slice(26, 30)
+_WAITING_PACKETS = 64
+"""Packets that a UE keeps while its service request is under way."""
 _IPV4 = Path("/proc/sys/net/ipv4")
+
+
+Value = TypeVar("Value")
 
 
 @dataclass
@@ -27,12 +38,44 @@ class Traffic:
     downlink: int = 0
 
 
+class _Uplink:
+    """The packets of one session; those that a QoS rule takes get its QFI (TS 23.501 §5.7.1.5)."""
+
+    def __init__(self, tunnel: Tunnel, rules: Iterable[QosRule]) -> None:
+        self.peer = str(tunnel.peer)
+        self._default = Encapsulator(tunnel.teid, tunnel.qfi, tunnel.pdu_type)
+        self._rules: list[tuple[list[FlowMatcher], Encapsulator]] = [
+            (_uplink_matchers(rule), Encapsulator(tunnel.teid, rule.qfi, tunnel.pdu_type)) for rule in rules
+        ]
+
+    def encapsulate(self, packet: bytes) -> bytes:
+        return self._encapsulator(packet)(packet) if self._rules else self._default(packet)
+
+    def _encapsulator(self, packet: bytes) -> Encapsulator:
+        flow = flow_of(packet)
+        if flow is not None:
+            for matchers, encapsulator in self._rules:
+                if any(matches(flow) for matches in matchers):
+                    return encapsulator
+        return self._default
+
+
+def _uplink_matchers(rule: QosRule) -> list[FlowMatcher]:
+    return [parse_flow_description(text).swapped().compile() for text in rule.sdf]
+
+
 class _Radio:
-    """A UE's interface; `uplink` is the encapsulation and the peer while the UE has a session."""
+    """A UE's interface. `uplinks` are by the UE's address, the newest session's last.
+
+    `waiting` has the packets of an idle session, which are to make the UE ask for its user plane. Both are replaced and
+    never changed, as two threads look at them.
+    """
 
     def __init__(self, ue: Ue) -> None:
+        self.name = ue.name
         self.traffic = Traffic()
-        self.uplink: tuple[Encapsulator, str] | None = None
+        self.uplinks: dict[bytes, _Uplink] = {}
+        self.waiting: dict[bytes, deque[bytes]] = {}
         self.ip = _packet_socket(ue.interface, _ETH_P_IP)
         try:
             self.arp = _packet_socket(ue.interface, ETH_P_ARP)
@@ -59,13 +102,19 @@ def _packet_socket(interface: str, protocol: int) -> socket.socket:
 
 
 class GnbUserPlane:
-    """Makes its sockets and thread when constructed; OSError where the kernel refuses one of them."""
+    """Makes its sockets and thread when constructed; OSError where the kernel refuses one of them.
+
+    From that thread come `on_waiting`, with the name of a UE and its address, when the first packet of an idle session
+    waits, and `on_end_marker`, with the TEID.
+    """
 
     def __init__(self, gtpu_address: IPv4Address, ues: Iterable[Ue]) -> None:
+        self.on_waiting: Callable[[str, IPv4Address], None] = lambda _ue, _address: None
+        self.on_end_marker: Callable[[int], None] = lambda _: None
         self._radios: dict[str, _Radio] = {}
         self._by_teid: dict[int, _Radio] = {}
         self._loop = PacketLoop("gnb-user-plane")
-        self._gtpu = GtpuSocket(gtpu_address, self._loop, self._from_tunnel)
+        self._gtpu = GtpuSocket(gtpu_address, self._loop, self._from_tunnel, self._on_signalling)
         try:
             for ue in ues:
                 self._radios[ue.name] = _Radio(ue)
@@ -87,18 +136,35 @@ class GnbUserPlane:
         """What was carried for `ue`."""
         return self._radios[ue].traffic
 
-    def set_uplink(self, ue: str, tunnel: Tunnel) -> None:
-        """From its next packet on, send what comes from `ue` into `tunnel`."""
-        self._radios[ue].uplink = (Encapsulator(tunnel.teid, tunnel.qfi, tunnel.pdu_type), str(tunnel.peer))
+    def set_uplink(self, ue: str, address: IPv4Address, tunnel: Tunnel, rules: Iterable[QosRule] = ()) -> None:
+        """From its next packet on, send what comes from `ue` with this source into `tunnel`; first what waits.
+
+        Packets with another source than that of a session go the way of the newest one.
+        """
+        radio, uplink = self._radios[ue], _Uplink(tunnel, rules)
+        if address.packed in radio.waiting:
+            self._loop.call_soon(partial(self._resume, radio, address.packed, uplink))
+        else:
+            radio.uplinks = radio.uplinks | {address.packed: uplink}
+
+    def wait(self, ue: str, address: IPv4Address) -> None:
+        """The session is idle: what the UE sends waits."""
+        radio = self._radios[ue]
+        radio.waiting = radio.waiting | {address.packed: deque(maxlen=_WAITING_PACKETS)}
+        radio.uplinks = _without(radio.uplinks, address)
 
     def set_downlink(self, teid: int, ue: str) -> None:
         """Hand what comes for `teid` to `ue`."""
         self._by_teid[teid] = self._radios[ue]
 
-    def disconnect(self, ue: str, teid: int) -> None:
-        """Carry nothing for `ue` any more."""
-        self._radios[ue].uplink = None
+    def end_downlink(self, teid: int) -> None:
+        """Hand nothing on that comes for `teid`."""
         self._by_teid.pop(teid, None)
+
+    def disconnect(self, ue: str, address: IPv4Address) -> None:
+        """Carry nothing more from `ue` for the session with this address."""
+        radio = self._radios[ue]
+        radio.uplinks, radio.waiting = _without(radio.uplinks, address), _without(radio.waiting, address)
 
     def close(self) -> None:
         """Stop the thread; the sockets go."""
@@ -112,13 +178,38 @@ class GnbUserPlane:
 
     def _from_ue(self, radio: _Radio) -> None:
         frame = radio.ip.recv(LARGEST)
-        uplink = radio.uplink
-        if uplink is None:
+        source = frame[_SOURCE_ADDRESS]
+        uplink = radio.uplinks.get(source)
+        if uplink is not None:
+            self._send(radio, uplink, frame)
+        elif radio.waiting:
+            self._keep(radio, source, frame)
+        elif radio.uplinks:
+            self._send(radio, next(reversed(radio.uplinks.values())), frame)
+        else:
             self._loop.faults["no PDU session"] += 1
-            return
-        encapsulate, peer = uplink
+
+    def _send(self, radio: _Radio, uplink: _Uplink, frame: bytes) -> None:
         radio.traffic.uplink += 1
-        self._gtpu.send(encapsulate(frame[_ETHERNET_HEADER:]), peer)
+        self._gtpu.send(uplink.encapsulate(frame[_ETHERNET_HEADER:]), uplink.peer)
+
+    def _keep(self, radio: _Radio, source: bytes, frame: bytes) -> None:
+        key = source if source in radio.waiting else next(reversed(radio.waiting))
+        waiting = radio.waiting[key]
+        waiting.append(frame)
+        if len(waiting) == 1:
+            self.on_waiting(radio.name, IPv4Address(key))
+
+    def _resume(self, radio: _Radio, source: bytes, uplink: _Uplink) -> None:
+        """On the packet thread, so that nothing overtakes what waited."""
+        for frame in radio.waiting.get(source, ()):
+            self._send(radio, uplink, frame)
+        radio.waiting = _without(radio.waiting, IPv4Address(source))
+        radio.uplinks = radio.uplinks | {source: uplink}
+
+    def _on_signalling(self, message: GtpuMessage, _peer: str) -> None:
+        if isinstance(message, EndMarker):
+            self.on_end_marker(message.teid)
 
     def _from_ue_arp(self, radio: _Radio) -> None:
         reply = arp_reply(radio.arp.recv(LARGEST), radio.mac)
@@ -138,6 +229,10 @@ class GnbUserPlane:
         radio.traffic.downlink += 1
         self._to_ue(radio, radio.header + g_pdu.payload)
         return True
+
+
+def _without(table: dict[bytes, Value], address: IPv4Address) -> dict[bytes, Value]:
+    return {source: value for source, value in table.items() if source != address.packed}
 
 
 def _keep_the_kernel_out(interfaces: Iterable[str]) -> None:

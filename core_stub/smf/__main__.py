@@ -18,6 +18,7 @@ from core_stub.smf.config import load
 from core_stub.smf.n4 import PfcpN4
 from core_stub.smf.ran import HttpRan
 from core_stub.smf.service import Smf
+from core_stub.smf.store import Store
 from testbed.events import emit
 
 
@@ -27,16 +28,18 @@ async def serve(path: Path, variables: Mapping[str, Any]) -> None:
     stop = stop_event()
     sbi = config.sbi.server[0]
     async with AsyncExitStack() as stack:
+        store = stack.enter_context(Store(config.db)) if config.db else None
         http = await stack.enter_async_context(aiohttp.ClientSession())
         n4 = PfcpN4(config.pfcp, emit)
-        smf = Smf(config, n4, HttpRan(http), emit, now=time.time)
-        n4.on_report = smf.on_session_report
-        n4.on_lost = smf.on_upf_lost
+        smf = Smf(config, n4, HttpRan(http), emit, now=time.time, store=store)
+        smf.listen(n4)
+        stack.push_async_callback(smf.close)
         await stack.enter_async_context(http_on_tcp(api.sbi(smf), str(sbi.address), sbi.port))
-        await stack.enter_async_context(http_on_socket(api.management(smf, n4), config.management.socket))
+        if config.management:
+            await stack.enter_async_context(http_on_socket(api.management(smf, n4), config.management.socket))
         # Last in, first out: what still waits for a UPF at the end is told that it waits in vain.
         await stack.enter_async_context(n4.connected())
-        emit("ready", sbi=f"{sbi.address}:{sbi.port}", management=config.management.socket)
+        emit("ready", sbi=f"{sbi.address}:{sbi.port}", sessions=len(smf.sessions))
         await stop.wait()
 
 

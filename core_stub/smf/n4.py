@@ -8,25 +8,36 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from core_stub.errors import PfcpTimeoutError, RemoteProtocolError
-from core_stub.pfcp.events import AssociationDown, AssociationUp, Event, PeerRestarted
-from core_stub.pfcp.ies import Cause, NodeId
-from core_stub.pfcp.messages import NfRequest, Response, SessionReportRequest, SessionReportResponse, SessionRequest
+from core_stub.pfcp.events import AssociationDown, AssociationUp, AssociationUpdated, Event, PeerRestarted
+from core_stub.pfcp.ies import Cause, CpFeatures, NodeId
+from core_stub.pfcp.messages import (
+    NfRequest,
+    NodeReportRequest,
+    NodeReportResponse,
+    Response,
+    SessionReportRequest,
+    SessionReportResponse,
+    SessionRequest,
+)
 from core_stub.pfcp.transactions import Address
 from core_stub.pfcp.udp import PfcpNode
 from core_stub.smf.config import Pfcp
+from core_stub.smf.core import Emit
 from core_stub.smf.run import NotAssociatedError
-from core_stub.smf.service import Emit
 
 log = logging.getLogger(__name__)
 
 
 class PfcpN4:
-    """UPFs by name. `on_report` gets the session reports, `on_lost` the UPF whose association has ended, and why.
+    """UPFs by name. Set what hears of them before `connected` is entered.
 
-    Set both before `connected` is entered.
+    `on_report` gets the session reports, `on_up` a UPF that is associated, `on_restarted` one that has forgotten all
+    sessions and will be associated again, `on_lost` one whose association has ended, and why.
     """
 
-    on_report: Callable[[SessionReportRequest], SessionReportResponse]
+    on_report: Callable[[str, SessionReportRequest], SessionReportResponse]
+    on_up: Callable[[str], None]
+    on_restarted: Callable[[str], None]
     on_lost: Callable[[str, str], None]
 
     def __init__(self, config: Pfcp, emit: Emit) -> None:
@@ -37,12 +48,17 @@ class PfcpN4:
         self._down = {name: asyncio.Event() for name in self._addresses}
         self._emit = emit
         self._all_reported = False
+        self._node_id = NodeId(server.address)
+        self._leaving: set[str] = set()
         self._node = PfcpNode(
             address=str(server.address),
             port=server.port,
-            node_id=NodeId(server.address),
+            node_id=self._node_id,
+            cp_features=CpFeatures.LOAD,
             handle=self._handle,
             on_event=self._on_event,
+            heartbeat_interval=config.heartbeat / 1000,
+            t1=config.t1 / 1000,
             allowed_peers=frozenset(host for host, _ in self._names),
         )
 
@@ -66,6 +82,10 @@ class PfcpN4:
             raise NotAssociatedError(upf)
         return await self._node.request(self._addresses[upf], message)
 
+    def is_associated(self, upf: str) -> bool:
+        """See `core_stub.smf.run.N4`; a UPF that has announced its end gets nothing new (TS 29.244 §6.2.7)."""
+        return self._up[upf].is_set() and upf not in self._leaving
+
     async def _keep(self, name: str) -> None:
         while True:
             try:
@@ -76,25 +96,39 @@ class PfcpN4:
             await self._down[name].wait()
 
     def _handle(self, peer: Address, request: NfRequest) -> Response:
-        if not isinstance(request, SessionReportRequest):
-            raise RemoteProtocolError(Cause.SERVICE_NOT_SUPPORTED, f"{self._names[peer]} sent {type(request).__name__}")
-        return self.on_report(request)
+        name = self._names[peer]
+        match request:
+            case SessionReportRequest():
+                return self.on_report(name, request)
+            case NodeReportRequest():
+                self._report_paths(name, request)
+                return NodeReportResponse(self._node_id, Cause.REQUEST_ACCEPTED)
+            case _:
+                raise RemoteProtocolError(Cause.SERVICE_NOT_SUPPORTED, f"{name} sent {type(request).__name__}")
+
+    def _report_paths(self, name: str, request: NodeReportRequest) -> None:
+        """GTP-U paths that a UPF has lost, or has back (TS 23.527 §5.4); sessions stay, as packets may find a way."""
+        for state, paths in (("down", request.path_failures), ("up", request.path_recoveries)):
+            for path in paths:
+                self._emit("gtpu_path", upf=name, remote=str(path.ipv4 or path.ipv6), state=state)
 
     def _on_event(self, event: Event) -> None:
         match event:
+            case AssociationUpdated(peer, release=release) if release:
+                self._leaving.add(self._names[peer])
             case AssociationUp(peer):
+                self._leaving.discard(self._names[peer])
                 self._change(peer, self._down, self._up, "up", "")
+                self.on_up(self._names[peer])
             case AssociationDown(peer, reason):
-                self._lose(peer, reason)
+                self._change(peer, self._up, self._down, "down", reason)
+                self.on_lost(self._names[peer], reason)
             case PeerRestarted(peer):
-                self._lose(peer, "the peer has restarted")
+                self._change(peer, self._up, self._down, "down", "the peer has restarted")
+                self.on_restarted(self._names[peer])
         if not self._all_reported and all(up.is_set() for up in self._up.values()):
             self._all_reported = True
             self._emit("all_associated")
-
-    def _lose(self, peer: Address, reason: str) -> None:
-        self._change(peer, self._up, self._down, "down", reason)
-        self.on_lost(self._names[peer], reason)
 
     def _change(
         self, peer: Address, leave: dict[str, asyncio.Event], enter: dict[str, asyncio.Event], state: str, reason: str

@@ -7,15 +7,16 @@ left to do after that is clearing up: if it fails the new path stays, since goin
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from ipaddress import IPv4Address
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
 
 from core_stub.errors import PfcpTimeoutError, RemoteProtocolError
 from core_stub.pfcp.ies import Cause, FTeid
 from core_stub.pfcp.messages import Response, SessionRequest
-from core_stub.smf.session import PduSession, SmContext
+from core_stub.smf.session import PduSession, QosFlow, SmContext
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +30,27 @@ class N4(Protocol):
     async def request(self, upf: str, message: SessionRequest) -> Response:
         """The answer, whatever its cause; PfcpTimeoutError if none comes, NotAssociatedError if none can come."""
 
+    def is_associated(self, upf: str) -> bool:
+        """True if the UPF can be asked now."""
+
 
 class Ran(Protocol):
-    """The way to the gNBs: N2, by way of the AMF where there is one."""
+    """The way to the gNBs: N2, by way of the AMF where there is one. All raise RanError if the gNB does not agree."""
 
     async def switch_n3(self, session: PduSession, f_teid: FTeid) -> None:
-        """Make the session's gNB send uplink to `f_teid`; RanError if it does not say that it does."""
+        """Make the session's gNB send uplink to `f_teid`."""
+
+    async def set_flows(self, session: PduSession, flows: tuple[QosFlow, ...]) -> None:
+        """Tell the session's QoS flows beside the default one, by which the UE marks its uplink."""
+
+    async def page(self, session: PduSession) -> None:
+        """Have the UE ask for its user plane (TS 23.502 §4.2.3.3); returns once it was paged."""
+
+    async def release(self, session: PduSession, *, reactivate: bool) -> None:
+        """Tell that the session is released; with `reactivate` the UE shall ask for it anew (§4.3.4.2)."""
+
+    async def replace(self, session: PduSession, lifetime_s: float) -> None:
+        """Have the UE make another session to the same DNN before this one goes, so much later (§4.3.5.2)."""
 
 
 class UpfRejectedError(Exception):
@@ -97,8 +113,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Ports:
-    """The outside of a procedure; `sleep` takes seconds, `now` gives those of Unix time."""
+    """The outside of a procedure. `sleep` takes seconds, `now` gives those of Unix time.
 
+    `address` is our end of N4; an old path stays open for `guard_s` seconds after a switch.
+    """
+
+    address: IPv4Address
+    guard_s: float
     n4: N4
     ran: Ran
     report: Callable[[Step], None]
@@ -107,9 +128,9 @@ class Ports:
 
 
 class Run:
-    """One procedure under way; made by `running`."""
+    """One procedure under way on `session`: what fails inside is rolled back and comes out as ProcedureError."""
 
-    def __init__(self, ports: Ports, procedure: str, context: SmContext, session: PduSession | None) -> None:
+    def __init__(self, ports: Ports, procedure: str, context: SmContext, session: PduSession | None = None) -> None:
         self.procedure = procedure
         self.session = session
         self.current = ""
@@ -118,6 +139,16 @@ class Run:
         self._ports = ports
         self._context = context
         self._undos: list[Undo] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, FAILURES):
+            await self.roll_back()
+            raise ProcedureError(self, error) from error
 
     async def step(self, name: str, action: Awaitable[Result], undo: Undo | None = None) -> Result:
         """Do `action`. If nobody knows whether it was done (no answer), it is undone like one that was."""
@@ -151,16 +182,3 @@ class Run:
             except FAILURES as failure:
                 log.warning("%s: rolling back: %s", self.procedure, failure)
                 self.trouble.append(failure)
-
-
-@asynccontextmanager
-async def running(
-    ports: Ports, procedure: str, context: SmContext, session: PduSession | None = None
-) -> AsyncIterator[Run]:
-    """The frame of a procedure on `session`: what fails inside is rolled back and comes out as ProcedureError."""
-    run = Run(ports, procedure, context, session)
-    try:
-        yield run
-    except FAILURES as failure:
-        await run.roll_back()
-        raise ProcedureError(run, failure) from failure

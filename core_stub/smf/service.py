@@ -1,70 +1,37 @@
-"""The SMF itself: which sessions there are, who may do what when, one procedure at a time per session."""
+"""The SMF itself: what gNB, lab and policy can ask of it. Who may do what when is in session.py's table."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
-from ipaddress import IPv4Address
-from itertools import count
-from typing import Protocol
 
-from core_stub.pfcp.ies import Cause, FTeid
-from core_stub.pfcp.messages import SessionReportRequest, SessionReportResponse
-from core_stub.smf import procedures
-from core_stub.smf.config import SessionPool, SmfConfig, UpfClient
-from core_stub.smf.pools import AddressPool, PoolExhaustedError
-from core_stub.smf.procedures import Insertion
-from core_stub.smf.run import N4, Ports, ProcedureError, Ran, Step
-from core_stub.smf.session import (
-    TRANSITIONS,
-    CpEnd,
-    Operation,
-    PduSession,
-    SessionRequest,
-    SmContext,
-    State,
-)
+from core_stub.pfcp.ies import FTeid
+from core_stub.smf import selection
+from core_stub.smf.config import Flow, SmfConfig, UpfClient
+from core_stub.smf.core import Core, Emit, RefusedError
+from core_stub.smf.n4 import PfcpN4
+from core_stub.smf.placement import Placement
+from core_stub.smf.procedures import flows, lifecycle, ulcl
+from core_stub.smf.procedures.ulcl import Branch, Insertion
+from core_stub.smf.reports import Reports
+from core_stub.smf.restoration import Restoration
+from core_stub.smf.rulesets import FLOWS
+from core_stub.smf.run import N4, ProcedureError, Ran, RanError, Step
+from core_stub.smf.session import Operation, PduSession, QosFlow, SessionRequest
+from core_stub.smf.store import Store
+from core_stub.smf.table import Entry
 
-
-class Emit(Protocol):
-    """Where events go: one JSON line each."""
-
-    def __call__(self, event: str, **fields: object) -> None:
-        """Report `event`; fields have to be what JSON can hold."""
-
-
-class RefusedError(Exception):
-    """A request that is not even tried; `cause` is from TS 29.500 §5.2.7.2 or TS 29.502 §6.1.3 where those have one."""
-
-    def __init__(self, status: HTTPStatus, cause: str, detail: str) -> None:
-        self.status = status
-        self.cause = cause
-        super().__init__(detail)
-
-
-@dataclass
-class _Entry:
-    """A session. `edges` are our ends of N4 with the UPFs that ever were its UL CL: always the same, so that a session
-    which could not be cleared away there is replaced by the next; `doubtful` are UPFs where there may be one.
-    """
-
-    session: PduSession
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    edges: dict[str, CpEnd] = field(default_factory=dict)
-    doubtful: set[str] = field(default_factory=set)
-    is_lost: bool = False
-
-    def become(self, session: PduSession) -> None:
-        """What a procedure made of the session; one that was lost meanwhile stays lost."""
-        is_lost = self.is_lost and session.state is not State.RELEASED
-        self.session = replace(session, state=State.LOST) if is_lost else session
+Branches = tuple[tuple[str, tuple[str, ...]], ...]
+"""Local PSAs behind a UL CL: the UPF, and the flows that leave there."""
 
 
 class Smf:
-    """Sessions by reference; every public coroutine raises RefusedError or ProcedureError."""
+    """Sessions by reference; every public coroutine raises RefusedError or ProcedureError.
+
+    `_replacing` has the old session of each new one that waits to be activated (SSC mode 3).
+    """
 
     def __init__(  # noqa: PLR0913 - the times by name
         self,
@@ -75,222 +42,251 @@ class Smf:
         *,
         now: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        store: Store | None = None,
     ) -> None:
-        self._config = config
-        self._address = config.pfcp.server[0].address
-        self._pools = {pool.dnn: AddressPool(pool.subnet, pool.gateway) for pool in config.session}
-        self._emit = emit
-        self._ports = Ports(n4, ran, self._report, now, sleep)
-        self._entries: dict[str, _Entry] = {}
-        self._quarantine: dict[tuple[AddressPool, IPv4Address], set[str]] = {}
-        self._being_created: set[tuple[str, int]] = set()
-        self._refs = count(1)
-        self._seids = count(1)
+        self.core = Core(config, n4, ran, emit, now=now, sleep=sleep, store=store)
+        self.reports = Reports(self.core)
+        self.restoration = Restoration(self.core)
+        self.placement = Placement(self.core)
+        self._replacing: dict[str, Entry] = {}
 
     @property
     def sessions(self) -> tuple[PduSession, ...]:
         """All sessions, oldest first."""
-        return tuple(entry.session for entry in self._entries.values())
+        return tuple(entry.session for entry in self.core.table)
+
+    # -- the gNB's requests -------------------------------------------------------------------------------------------
 
     async def create(self, request: SessionRequest) -> PduSession:
         """Establish a PDU session; it stays inactive until the gNB's F-TEID is known."""
-        pool = self._pool(request)
-        psa = next(upf for upf in self._config.pfcp.client.upf if upf.anchors(request.dnn))
-        with self._claimed(request):
+        core = self.core
+        with self.placement.claimed(request):
+            entry = self.placement.place(request)
+            draft, psa = entry.session, entry.session.psa.upf
+            epoch = self.restoration.epoch(psa)
             try:
-                ue_ipv4 = self._pools[pool.dnn].allocate()
-            except PoolExhaustedError as error:
-                raise RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR, "INSUFFICIENT_RESOURCES", str(error)) from error
-            context = SmContext(str(next(self._refs)), request, pool.qfi, ue_ipv4)
-            try:
-                session = await procedures.establish(self._ports, context, psa.label, self._cp_end())
+                entry.session = await lifecycle.establish(core.ports, draft)
             except ProcedureError as error:
-                self._give_back(context, {psa.label} if error.trouble else set())
-                self._report_failure(error, context)
+                core.table.give_back(entry.pool, draft.context.ue_ipv4, {psa} if error.trouble else set())
+                core.report_failure(error, draft.context)
                 raise
-            self._entries[context.ref] = _Entry(session)
-        self._report_session("session_established", session)
-        return session
+            if self.restoration.epoch(psa) != epoch:
+                entry.gone |= {psa}
+            self.reports.open_accounts(entry)
+            replaced = core.table.of_ue(request.supi).get(request.replaces or 0)
+            if replaced is not None:
+                self._replacing[draft.context.ref] = replaced
+            core.table.add(entry)
+        core.report_session("session_established", entry.session)
+        return entry.session
 
-    async def activate(self, ref: str, gnb: FTeid) -> PduSession:
-        """Take the gNB's F-TEID (the first one, or another after a path switch)."""
-        async with self._exclusively(ref, Operation.ACTIVATE) as entry:
-            entry.become(await procedures.activate(self._ports, entry.session, gnb))
-        self._report_session("session_activated", entry.session)
+    async def activate(self, ref: str, gnb: FTeid, gnb_url: str | None = None) -> PduSession:
+        """Take the gNB's F-TEID: the first one, that of a service request, or another after a path switch."""
+        async with self.core.exclusively(ref, Operation.ACTIVATE) as entry:
+            before = entry.session
+            self.core.table.update(entry, await lifecycle.activate(self.core.ports, before, gnb, gnb_url))
+            is_switch = before.gnb_f_teid not in (None, gnb)
+        self.core.report_session("path_switched" if is_switch else "session_activated", entry.session)
+        if ref in self._replacing:
+            self.core.spawn(self._retire(self._replacing.pop(ref)))
+        return entry.session
+
+    async def deactivate(self, ref: str) -> PduSession:
+        """The UE is idle: downlink is buffered, and the first packet makes us page."""
+        async with self.core.exclusively(ref, Operation.DEACTIVATE) as entry:
+            self.core.table.update(entry, await lifecycle.deactivate(self.core.ports, entry.session))
+        self.core.report_session("session_deactivated", entry.session)
         return entry.session
 
     async def release(self, ref: str) -> None:
         """Release the session and its address."""
-        async with self._exclusively(ref, Operation.RELEASE) as entry:
-            entry.become(await procedures.release(self._ports, entry.session))
-            del self._entries[ref]
-            self._give_back(entry.session.context, entry.doubtful)
-        self._report_session("session_released", entry.session)
+        async with self.core.exclusively(ref, Operation.RELEASE) as entry:
+            await self._release(entry)
 
-    async def insert_ulcl(self, supi: str, upf: str, flow_descriptions: tuple[str, ...]) -> list[Step]:
-        """Insert the UPF called `upf` as UL CL and local PSA for these flows; the steps that were done."""
-        edge = self._upf(upf)
-        async with self._exclusively(self._ref_of(supi), Operation.INSERT_ULCL) as entry:
-            session = entry.session
-            if edge.label == session.psa.upf:
-                detail = f"{upf} is the PSA of this session; want another UPF"
-                raise RefusedError(HTTPStatus.CONFLICT, "INVALID_UPF", detail)
-            # The table lets in active sessions only, and those have an F-TEID at the gNB.
-            assert session.gnb_f_teid is not None
-            ports, steps = self._collecting()
-            cp = entry.edges.setdefault(edge.label, self._cp_end())
-            insertion = Insertion(edge.label, cp, flow_descriptions)
-            try:
-                entry.become(await procedures.insert_ulcl(ports, session, session.gnb_f_teid, insertion, self._guard_s))
-            except ProcedureError as error:
-                if error.trouble:
-                    entry.doubtful.add(edge.label)
-                raise
-            entry.doubtful.discard(edge.label)
-        self._report_session("ulcl_inserted", entry.session)
+    # -- the lab's and policy's requests ------------------------------------------------------------------------------
+
+    async def insert_ulcl(
+        self, ref: str, upf: str, flow_descriptions: tuple[str, ...], branches: Branches = ()
+    ) -> list[Step]:
+        """Insert `upf` as UL CL, and as local PSA for these flows; `branches` are local PSAs behind it."""
+        async with self.core.exclusively(ref, Operation.INSERT_ULCL) as entry:
+            insertion = self._insertion(entry, upf, flow_descriptions, branches)
+            ports, steps = self.core.collecting()
+            with self._doubted(entry, insertion):
+                session = await ulcl.insert_ulcl(ports, entry.session, insertion)
+            self.core.table.update(entry, session)
+        self.core.report_session("ulcl_inserted", entry.session, upf=upf)
         return steps
 
-    async def remove_ulcl(self, supi: str) -> tuple[str, list[Step]]:
+    async def relocate_ulcl(
+        self, ref: str, upf: str, flow_descriptions: tuple[str, ...], branches: Branches = ()
+    ) -> list[Step]:
+        """Move the UL CL to the UPF called `upf`; without flows and branches those of now stay."""
+        async with self.core.exclusively(ref, Operation.RELOCATE_ULCL) as entry:
+            old = entry.session.ulcl
+            # The table lets in sessions with a UL CL only.
+            assert old is not None
+            if not flow_descriptions and not branches:
+                flow_descriptions = old.flow_descriptions
+                branches = tuple((local.n4.upf, local.flow_descriptions) for local in old.local_psas)
+            insertion = self._insertion(entry, upf, flow_descriptions, branches)
+            ports, steps = self.core.collecting()
+            with self._doubted(entry, insertion):
+                session = await ulcl.relocate_ulcl(ports, entry.session, old, insertion)
+            self.core.table.update(entry, session)
+        self.core.report_session("ulcl_relocated", entry.session, old=old.n4.upf, upf=upf)
+        return steps
+
+    async def remove_ulcl(self, ref: str) -> tuple[str, list[Step]]:
         """Take the UL CL out again; the name of its UPF, and the steps that were done."""
-        async with self._exclusively(self._ref_of(supi), Operation.REMOVE_ULCL) as entry:
+        async with self.core.exclusively(ref, Operation.REMOVE_ULCL) as entry:
+            old = entry.session.ulcl
+            assert old is not None
+            ports, steps = self.core.collecting()
+            session = await ulcl.remove_ulcl(ports, entry.session, old)
+            self.core.table.update(entry, session)
+        self.core.report_session("ulcl_removed", entry.session, upf=old.n4.upf)
+        return old.n4.upf, steps
+
+    async def add_flow(self, ref: str, flow: Flow) -> QosFlow:
+        """Give the session a dedicated QoS flow."""
+        async with self.core.exclusively(ref, Operation.ADD_FLOW) as entry:
             session = entry.session
-            assert session.gnb_f_teid is not None
-            assert session.ulcl is not None
-            ports, steps = self._collecting()
-            removal = procedures.remove_ulcl(ports, session, session.ulcl, session.gnb_f_teid, self._guard_s)
-            entry.become(await removal)
-        self._report_session("ulcl_removed", entry.session)
-        return session.ulcl.n4.upf, steps
+            if flow.qfi in {other.qfi for other in session.all_flows}:
+                raise RefusedError(HTTPStatus.CONFLICT, "FLOW_EXISTS", f"QFI {flow.qfi} is in use in session {ref}")
+            free = set(range(1, FLOWS)) - {other.slot for other in session.flows}
+            if not free:
+                detail = f"session {ref} has {FLOWS} QoS flows, and can have no more"
+                raise RefusedError(HTTPStatus.CONFLICT, "INSUFFICIENT_RESOURCES", detail)
+            added = flow.in_slot(min(free))
+            self.core.table.update(entry, await flows.add_flow(self.core.ports, session, added))
+            self.reports.open_accounts(entry)
+        self.core.report_session("flow_added", entry.session, qfi=flow.qfi)
+        return added
 
-    def on_session_report(self, request: SessionReportRequest) -> SessionReportResponse:
-        """N4 session report (TS 23.502 §4.4.2.2): taken note of, and acknowledged if the session is known."""
-        for session in self.sessions:
-            for n4 in session.n4_sessions:
-                if n4.cp_seid == request.seid:
-                    kinds = [kind.name for kind in request.report_type]
-                    self._emit("session_report", **_name(session.context), upf=n4.upf, report=kinds)
-                    return SessionReportResponse(n4.up_seid, Cause.REQUEST_ACCEPTED)
-        return SessionReportResponse(0, Cause.SESSION_CONTEXT_NOT_FOUND)
+    async def remove_flow(self, ref: str, qfi: int) -> None:
+        """Take a dedicated QoS flow away."""
+        async with self.core.exclusively(ref, Operation.REMOVE_FLOW) as entry:
+            for flow in entry.session.flows:
+                if flow.qfi == qfi:
+                    break
+            else:
+                raise RefusedError(HTTPStatus.NOT_FOUND, "FLOW_NOT_FOUND", f"session {ref} has no flow with QFI {qfi}")
+            self.core.table.update(entry, await flows.remove_flow(self.core.ports, entry.session, flow))
+        self.core.report_session("flow_removed", entry.session, qfi=qfi)
 
-    def on_upf_lost(self, upf: str, reason: str) -> None:
-        """The association with `upf` has ended, and with it the sessions there (TS 29.244 §6.2.8)."""
-        for entry in self._entries.values():
-            entry.doubtful.discard(upf)
-            if not entry.is_lost and upf in (n4.upf for n4 in entry.session.n4_sessions):
-                entry.is_lost = True
-                entry.become(entry.session)
-                self._emit("session_lost", **_name(entry.session.context), upf=upf, reason=reason)
-        for (pool, address), upfs in list(self._quarantine.items()):
-            upfs.discard(upf)
-            if not upfs:
-                del self._quarantine[pool, address]
-                pool.release(address)
+    async def replace_psa(self, ref: str, upf: str | None = None) -> str:
+        """Have the UE make its session anew at another PSA: TS 23.502 §4.3.5.1 (SSC mode 2) and §4.3.5.2 (mode 3)."""
+        core = self.core
+        async with core.exclusively(ref, Operation.REPLACE_PSA) as entry:
+            ssc_mode = entry.session.context.ssc_mode
+            if ssc_mode == 1:
+                raise RefusedError(HTTPStatus.CONFLICT, "SSC_MODE", f"session {ref} has SSC mode 1: it keeps its PSA")
+            target = self.placement.steer_away(entry.session, self._upf(upf) if upf else None)
+            core.report_session("psa_replacement", entry.session, target=target, ssc_mode=ssc_mode)
+            if ssc_mode == 2:
+                await self._release(entry)
+                await self._told(core.ports.ran.release(entry.session, reactivate=True))
+            else:
+                await self._told(core.ports.ran.replace(entry.session, core.config.ssc.lifetime / 1000))
+        return target
 
-    # -- who may do what ----------------------------------------------------------------------------------------------
+    def ref_of(self, supi: str, pdu_session_id: int | None = None) -> str:
+        """The session of a UE; RefusedError if that is not one."""
+        sessions = self.core.table.of_ue(supi)
+        if pdu_session_id is not None:
+            sessions = {key: entry for key, entry in sessions.items() if key == pdu_session_id}
+        if not sessions:
+            which = "PDU session" if pdu_session_id is None else f"PDU session {pdu_session_id}"
+            raise RefusedError(HTTPStatus.NOT_FOUND, "CONTEXT_NOT_FOUND", f"{supi} has no {which}")
+        if len(sessions) > 1:
+            detail = f"{supi} has {len(sessions)} PDU sessions; want one, or pduSessionId"
+            raise RefusedError(HTTPStatus.CONFLICT, "AMBIGUOUS", detail)
+        return next(iter(sessions.values())).session.context.ref
 
-    def _pool(self, request: SessionRequest) -> SessionPool:
-        pools = [pool for pool in self._config.session if pool.dnn == request.dnn]
-        if not pools:
-            known = ", ".join(pool.dnn for pool in self._config.session)
-            detail = f'DNN "{request.dnn}"; want one of {known}'
-            raise RefusedError(HTTPStatus.FORBIDDEN, "DNN_NOT_SUPPORTED", detail)
-        if request.snssai != (pools[0].sst, pools[0].sd):
-            detail = f"{_slice(*request.snssai)}; DNN {request.dnn} is in {_slice(pools[0].sst, pools[0].sd)}"
-            raise RefusedError(HTTPStatus.FORBIDDEN, "SNSSAI_DENIED", detail)
-        return pools[0]
+    def edge_at(self, dnai: str, but: str) -> str:
+        """The UPF at a DNAI with the least load, which is not that of `but`, a session's reference."""
+        psa = self.core.known(but).session.psa.upf
+        candidates = [upf for upf in selection.edges(self.core.config, dnai) if upf.label != psa]
+        chosen = selection.choose(candidates, self.core.is_associated, self.core.loads)
+        if chosen is None:
+            detail = f'DNAI "{dnai}": no UPF there is associated' if candidates else f'DNAI "{dnai}": no UPF is there'
+            raise RefusedError(HTTPStatus.NOT_FOUND, "UPF_NOT_FOUND", detail)
+        return chosen.label
+
+    def listen(self, n4: PfcpN4) -> None:
+        """Hear of UPFs and their reports from now on."""
+        n4.on_report = self.reports.take
+        n4.on_up = self.restoration.on_up
+        n4.on_restarted = self.restoration.on_restarted
+        n4.on_lost = self.restoration.on_lost
+        self.restoration.start()
+
+    async def close(self) -> None:
+        """Do nothing more."""
+        await self.core.close()
+
+    # -- parts of them ------------------------------------------------------------------------------------------------
+
+    def _insertion(self, entry: Entry, upf: str, flow_descriptions: tuple[str, ...], branches: Branches) -> Insertion:
+        """A UL CL with our ends of N4; RefusedError if its UPFs are not, or are in the session already."""
+        taken, old = {entry.session.psa.upf: "the PSA of this session"}, entry.session.ulcl
+        if old is not None:
+            taken[old.n4.upf] = "the UL CL of this session"
+            if upf in (local.n4.upf for local in old.local_psas):
+                taken[upf] = "a local PSA of this session"
+        for label in (upf, *(label for label, _ in branches)):
+            self._upf(label)
+            if label in taken:
+                detail = f"{label} is {taken[label]}; want another UPF"
+                raise RefusedError(HTTPStatus.CONFLICT, "INVALID_UPF", detail)
+            taken[label] = "asked for twice"
+        ends = tuple(Branch(self.core.end_at(entry, label), sdf) for label, sdf in branches)
+        return Insertion(self.core.end_at(entry, upf), flow_descriptions, ends)
 
     @contextmanager
-    def _claimed(self, request: SessionRequest) -> Iterator[None]:
-        """Nobody else may create the same session meanwhile."""
-        key = (request.supi, request.pdu_session_id)
-        existing = {(s.context.request.supi, s.context.request.pdu_session_id) for s in self.sessions}
-        if key in existing | self._being_created:
-            detail = f"{request.supi} has a PDU session {request.pdu_session_id}; release it first"
-            raise RefusedError(HTTPStatus.CONFLICT, "SESSION_EXISTS", detail)
-        self._being_created.add(key)
+    def _doubted(self, entry: Entry, insertion: Insertion) -> Iterator[None]:
+        """If it fails and cannot be undone, nobody knows what is left at the UPFs of `insertion`."""
+        upfs = {insertion.n4.upf, *(branch.n4.upf for branch in insertion.branches)}
         try:
             yield
-        finally:
-            self._being_created.remove(key)
+        except ProcedureError as error:
+            if error.trouble:
+                entry.doubtful |= upfs
+            raise
+        entry.doubtful -= upfs
 
-    def _upf(self, name: str) -> UpfClient:
-        upfs = {upf.label: upf for upf in self._config.pfcp.client.upf}
-        if name not in upfs:
-            raise RefusedError(HTTPStatus.NOT_FOUND, "UPF_NOT_FOUND", f'"{name}"; want one of {", ".join(upfs)}')
-        return upfs[name]
+    def _upf(self, label: str) -> UpfClient:
+        upfs = {upf.label: upf for upf in self.core.config.pfcp.client.upf}
+        if label not in upfs:
+            raise RefusedError(HTTPStatus.NOT_FOUND, "UPF_NOT_FOUND", f'"{label}"; want one of {", ".join(upfs)}')
+        return upfs[label]
 
-    def _ref_of(self, supi: str) -> str:
-        refs = [session.context.ref for session in self.sessions if session.context.request.supi == supi]
-        if not refs:
-            raise RefusedError(HTTPStatus.NOT_FOUND, "CONTEXT_NOT_FOUND", f"{supi} has no PDU session")
-        if len(refs) > 1:
-            raise RefusedError(HTTPStatus.CONFLICT, "AMBIGUOUS", f"{supi} has {len(refs)} PDU sessions; want one")
-        return refs[0]
-
-    @asynccontextmanager
-    async def _exclusively(self, ref: str, operation: Operation) -> AsyncIterator[_Entry]:
-        """The entry, when no other procedure runs on it; what a failed procedure left is kept."""
-        entry = self._known(ref)
-        async with entry.lock:
-            # It may have been released while this waited.
-            session = self._known(ref).session
-            if (session.state, operation) not in TRANSITIONS:
-                detail = f"cannot {operation.value}: session {ref} is {session.state.value}"
-                raise RefusedError(HTTPStatus.CONFLICT, "INVALID_STATE", detail)
-            try:
-                yield entry
-            except ProcedureError as error:
-                entry.become(error.session or session)
-                self._report_failure(error, session.context)
-                raise
-
-    def _known(self, ref: str) -> _Entry:
-        if ref not in self._entries:
-            raise RefusedError(HTTPStatus.NOT_FOUND, "CONTEXT_NOT_FOUND", f"no SM context {ref}")
-        return self._entries[ref]
-
-    def _give_back(self, context: SmContext, doubtful: set[str]) -> None:
-        """Return the UE's address; not before the UPFs are lost that may have a session with it, and refuse another."""
-        pool = self._pools[context.request.dnn]
-        if doubtful:
-            self._quarantine[pool, context.ue_ipv4] = doubtful
+    async def _release(self, entry: Entry) -> None:
+        if entry.gone:
+            # What is gone ended with its UPF's association, and cannot be asked.
+            parts = (*entry.session.leftovers, *entry.session.n4_sessions)
+            alive = [n4 for n4 in parts if n4.upf not in entry.gone]
+            released = await lifecycle.release_at(self.core.ports, entry.session, alive)
         else:
-            pool.release(context.ue_ipv4)
+            released = await lifecycle.release(self.core.ports, entry.session)
+        self.core.table.remove(entry)
+        self._replacing.pop(released.context.ref, None)
+        entry.session = released
+        self.core.report_session("session_released", released)
 
-    # -- what procedures get ------------------------------------------------------------------------------------------
+    async def _retire(self, entry: Entry) -> None:
+        """The old session goes when its lifetime is over (§4.3.5.2, step 6)."""
+        await self.core.ports.sleep(self.core.config.ssc.lifetime / 1000)
+        try:
+            await self.release(entry.session.context.ref)
+        except (RefusedError, ProcedureError):
+            return  # released meanwhile, or reported: the gNB still knows it and can release it
+        with suppress(RanError):
+            await self.core.ports.ran.release(entry.session, reactivate=False)
 
-    @property
-    def _guard_s(self) -> float:
-        return self._config.ulcl.guard / 1000
-
-    def _cp_end(self) -> CpEnd:
-        return CpEnd(self._address, next(self._seids))
-
-    def _collecting(self) -> tuple[Ports, list[Step]]:
-        steps: list[Step] = []
-
-        def report(step: Step) -> None:
-            steps.append(step)
-            self._report(step)
-
-        return replace(self._ports, report=report), steps
-
-    # -- events -------------------------------------------------------------------------------------------------------
-
-    def _report(self, step: Step) -> None:
-        self._emit("step", **_name(step.context), procedure=step.procedure, step=step.step)
-
-    def _report_failure(self, error: ProcedureError, context: SmContext) -> None:
-        self._emit("procedure_failed", **_name(context), procedure=error.procedure, step=error.step, reason=str(error))
-
-    def _report_session(self, event: str, session: PduSession) -> None:
-        context = session.context
-        self._emit(event, **_name(context), dnn=context.request.dnn, ue_ipv4=str(context.ue_ipv4), psa=session.psa.upf)
-
-
-def _slice(sst: int, sd: int | None) -> str:
-    return f"S-NSSAI {sst}" if sd is None else f"S-NSSAI {sst}-{sd:06X}"
-
-
-def _name(context: SmContext) -> dict[str, object]:
-    return {"ue": context.request.supi, "ref": context.ref}
+    async def _told(self, telling: Awaitable[None]) -> None:
+        try:
+            await telling
+        except RanError as error:
+            raise RefusedError(HTTPStatus.GATEWAY_TIMEOUT, "PEER_NOT_RESPONDING", str(error)) from error

@@ -1,5 +1,8 @@
 """The UPF's session control (TS 29.244 §6.3): requests in, responses out, rules to the user plane; no I/O, no clock.
 
+    shell: handle(peer, request, now), on_user_plane(event, now), handle_timer(now), on_answer(report, response, now)
+       then send all of reports_to_send() and node_reports_to_send(), and wait until get_timer()
+
 A request makes a new `Session` value and its rules, or is rejected; only then is anything stored. But an establishment
 with the CP F-SEID of a session ends that session first: its answer was lost, or its deletion. Rejections are made
 here and not raised, since their header carries the CP function's SEID (§7.2.2.4.2), which only we know.
@@ -7,25 +10,28 @@ here and not raised, since their header carries the CP function's SEID (§7.2.2.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address
-from random import Random
 
 from core_stub.errors import RemoteProtocolError
 from core_stub.gtpu import Tunnel
 from core_stub.pfcp.ies import (
     Cause,
     FSeid,
-    FTeid,
-    Interface,
+    IeType,
     NodeId,
+    RuleType,
+    SmReqFlags,
+    UpFeatures,
     UsageReport,
     UsageReportTrigger,
-    VolumeMeasurement,
 )
 from core_stub.pfcp.messages import (
+    PfdManagementRequest,
+    PfdManagementResponse,
     Request,
     Response,
     SessionDeletionRequest,
@@ -34,16 +40,35 @@ from core_stub.pfcp.messages import (
     SessionEstablishmentResponse,
     SessionModificationRequest,
     SessionModificationResponse,
+    SessionReportResponse,
 )
-from core_stub.upf.resolve import resolve
-from core_stub.upf.rules import Counter, Encapsulate, Rule, Rules
-from core_stub.upf.session import RuleError, RuleType, Session, Usage, established, modified
+from core_stub.upf.accounting import Accounts, Triggers
+from core_stub.upf.errors import RuleError
+from core_stub.upf.identifiers import Identifiers
+from core_stub.upf.paths import NodeReport, Paths, PathWatch
+from core_stub.upf.reporting import Report, Reporter
+from core_stub.upf.resolve import Resolver, unchanged
+from core_stub.upf.rules import Counter, EchoAnswered, Encapsulate, Reading, Rule, UserPlaneEvent
+from core_stub.upf.session import Session, established, modified
+from core_stub.upf.store import Entry, Peer, SessionStore
 from core_stub.upf.userplane.base import UserPlane
 
-Peer = tuple[str, int]
-"""Address and UDP port of a CP function."""
+log = logging.getLogger(__name__)
 
-IE_CREATE_PDR, IE_CREATE_FAR, IE_F_SEID = 1, 3, 57
+UP_FEATURES = (
+    UpFeatures.DDND
+    | UpFeatures.DLBD
+    | UpFeatures.FTUP
+    | UpFeatures.PFDM
+    | UpFeatures.EMPU
+    | UpFeatures.UDBC
+    | UpFeatures.QUOAC
+    | UpFeatures.PFDE
+    | UpFeatures.ADPDP
+    | UpFeatures.UEIP
+    | UpFeatures.MNOP
+)
+"""What this control does (§8.2.25), with a user plane that applies all of `Rules`."""
 
 
 class SessionEventKind(StrEnum):
@@ -63,70 +88,125 @@ class SessionEvent:
 
 
 @dataclass(frozen=True)
-class _Entry:
-    peer: Peer
-    session: Session
-    rules: tuple[Rule, ...]
+class SessionView:
+    """A session with its counters, for those who look at it."""
+
+    entry: Entry
+    counters: Mapping[int, Counter]
+    readings: Mapping[int, Reading]
+    buffered: Mapping[int, Counter]
 
 
 class UpfControl:
-    """The table of sessions. `random` picks SEIDs and TEIDs: those of before a restart must not come again soon."""
+    """The sessions of a UPF.
 
-    def __init__(
+    `ntp` tells of a time of the caller's clock the seconds of UTC since 1900; without `paths` no GTP-U path is watched.
+    """
+
+    def __init__(  # noqa: PLR0913 -- all by name
         self,
         *,
         n4_address: IPv4Address,
-        gtpu_address: IPv4Address,
+        identifiers: Identifiers,
+        resolver: Resolver,
         user_plane: UserPlane,
         on_event: Callable[[SessionEvent], None],
-        random: Random,
+        ntp: Callable[[float], int],
+        paths: Paths | None = None,
     ) -> None:
         self._node_id = NodeId(n4_address)
         self._n4_address = n4_address
-        self._gtpu_address = gtpu_address
+        self._identifiers = identifiers
+        self._resolver = resolver
         self._user_plane = user_plane
         self._on_event = on_event
-        self._random = random
-        self._entries: dict[int, _Entry] = {}
-        self._teid_owners: dict[int, int] = {}
-        self._ue_owners: dict[IPv4Address, int] = {}
+        self._ntp = ntp
+        self._store = SessionStore(identifiers, user_plane)
+        self._reporter = Reporter(self._store, user_plane, self._resolved, self._drop, ntp)
+        self._paths = PathWatch(paths, self._store, user_plane, self._node_id) if paths else None
+        self.reports_to_send = self._reporter.reports_to_send
 
     @property
     def sessions(self) -> Iterable[Session]:
         """The sessions as they are now."""
-        return [entry.session for entry in self._entries.values()]
+        return [entry.session for entry in self._store.all()]
 
-    def handle(self, peer: Peer, request: Request) -> Response:
-        """The answer to a session request; RemoteProtocolError for a request that no CP function sends."""
+    def views(self) -> Iterable[SessionView]:
+        """The sessions with their counters."""
+        return map(self._view, self._store.all())
+
+    def view(self, seid: int) -> SessionView | None:
+        """The session with this UP SEID."""
+        entry = self._store.get(seid)
+        return None if entry is None else self._view(entry)
+
+    def _view(self, entry: Entry) -> SessionView:
+        plane, seid = self._user_plane, entry.session.up_seid
+        return SessionView(entry, plane.counters(seid), plane.readings(seid), plane.buffered(seid))
+
+    def handle(self, peer: Peer, request: Request, now: float) -> Response:
+        """The answer to a request; RemoteProtocolError for one that is rejected without a word on sessions."""
         match request:
             case SessionEstablishmentRequest():
-                return self._establish(peer, request)
+                return self._establish(peer, request, now)
             case SessionModificationRequest():
-                return self._modify(request)
+                return self._modify(peer, request, now)
             case SessionDeletionRequest():
-                return self._delete(request)
+                return self._delete(peer, request, now)
+            case PfdManagementRequest():
+                return self._provision(request)
             case _:
                 raise RemoteProtocolError(Cause.SERVICE_NOT_SUPPORTED, f"{type(request).__name__} to a UPF")
 
+    def on_user_plane(self, event: UserPlaneEvent, now: float) -> None:
+        """Something happened to packets."""
+        if not isinstance(event, EchoAnswered):
+            self._reporter.on_user_plane(event, now)
+        elif self._paths:
+            self._paths.on_answer(event, now)
+
+    def get_timer(self) -> float | None:
+        """When `handle_timer` wants to be called."""
+        timers = (self._reporter.get_timer(), self._paths.get_timer() if self._paths else None)
+        return min((timer for timer in timers if timer is not None), default=None)
+
+    def handle_timer(self, now: float) -> None:
+        """Do what is due."""
+        self._reporter.handle_timer(now)
+        if self._paths:
+            self._paths.handle_timer(now)
+
+    def node_reports_to_send(self) -> list[NodeReport]:
+        """Reports on paths that have to be sent now, once."""
+        return self._paths.reports_to_send() if self._paths else []
+
+    def on_answer(self, report: Report, response: SessionReportResponse | None, now: float) -> None:
+        """The answer to a report, or None if the CP function gave none."""
+        self._reporter.on_answer(report, response, now)
+
     def forget(self, peer: Peer) -> None:
         """Delete every session of `peer`: its association is gone, or it restarted (§6.2.8, TS 23.527 §4.2)."""
-        for entry in [entry for entry in self._entries.values() if entry.peer[0] == peer[0]]:
+        for entry in self._store.of_peer(peer[0]):
             self._drop(entry)
 
-    def _establish(self, peer: Peer, request: SessionEstablishmentRequest) -> SessionEstablishmentResponse:
+    # -- requests -----------------------------------------------------------------------------------------------------
+
+    def _establish(self, peer: Peer, request: SessionEstablishmentRequest, now: float) -> SessionEstablishmentResponse:
         cp_seid = request.cp_f_seid.seid
         try:
             _check_mandatory(request)
             self._forget_namesake(peer, request.cp_f_seid)
-            # A CP function that restores sessions names the UP SEID of before (§7.2.2.4.2, TS 23.527 §4.3).
-            restored = request.seid and request.seid not in self._entries
-            up_seid = request.seid if restored else self._unused(self._entries)
-            session = established(request, up_seid, self._choose(up_seid))
-            self._commit(peer, session)
+            up_seid = self._up_seid(request)
+            self._resolver.check_applications(request.create_pdrs)
+            session = established(request, up_seid, self._identifiers.chooser(up_seid))
+            entry = self._resolved(Entry(peer, session, (), Accounts().edited(session.urrs, (), now)), session)
         except RemoteProtocolError as error:
+            log.warning("%s:%d: session establishment rejected: %s", *peer, error)
             return SessionEstablishmentResponse(
                 cp_seid, self._node_id, error.cause, error.offending_ie, failed_rule_id=_failed_rule(error)
             )
+        self._store.put(entry)
+        self._arm(entry, now)
         self._on_event(SessionEvent(SessionEventKind.ESTABLISHED, session))
         return SessionEstablishmentResponse(
             cp_seid,
@@ -136,145 +216,170 @@ class UpfControl:
             created_pdrs=session.created_pdrs(),
         )
 
+    def _up_seid(self, request: SessionEstablishmentRequest) -> int:
+        """A CP function that restores sessions names the UP SEID of before (§7.2.2.4.2, TS 23.527 §4.3)."""
+        if request.seid and self._store.get(request.seid) is None:
+            return request.seid
+        return self._store.unused_seid()
+
     def _forget_namesake(self, peer: Peer, cp_f_seid: FSeid) -> None:
         """An F-SEID names one session (§5.6.2): a CP function that gives it to another has no use for the first."""
-        for entry in list(self._entries.values()):
-            if entry.peer[0] == peer[0] and entry.session.cp_f_seid == cp_f_seid:
-                self._drop(entry)
+        namesake = self._store.namesake(peer, cp_f_seid)
+        if namesake is not None:
+            self._drop(namesake)
 
-    def _modify(self, request: SessionModificationRequest) -> SessionModificationResponse:
-        entry = self._entries.get(request.seid)
-        if entry is None:
+    def _check_namesake(self, entry: Entry, cp_f_seid: FSeid) -> None:
+        namesake = self._store.namesake(entry.peer, cp_f_seid)
+        if namesake is not None and namesake.session.up_seid != entry.session.up_seid:
+            detail = f"CP F-SEID {cp_f_seid.seid} is that of session {namesake.session.up_seid}"
+            raise RemoteProtocolError(Cause.MANDATORY_IE_INCORRECT, detail, IeType.F_SEID)
+
+    def _modify(self, peer: Peer, request: SessionModificationRequest, now: float) -> SessionModificationResponse:
+        before = self._store.get(request.seid)
+        if before is None:
+            log.warning("%s:%d: modification of session %d, which there is not", *peer, request.seid)
             return SessionModificationResponse(0, Cause.SESSION_CONTEXT_NOT_FOUND)
-        before = entry.session
         try:
-            session = modified(before, request, self._choose(before.up_seid))
-            usage = self._usage(before)
-            gone = before.pdrs.keys() - session.pdrs.keys()
-            if gone:
-                session = replace(session, past_usage=self._usage(before, only=gone))
-            self._commit(entry.peer, session, _end_markers(entry, request))
+            chooser = self._identifiers.chooser(request.seid)
+            session = modified(before.session, request, chooser)
+            self._resolver.check_applications((*request.create_pdrs, *request.update_pdrs))
+            entry = self._resolved(before, session, unchanged(before.session, before.rules, session))
+            queried = _queried(session, request)
+            if request.cp_f_seid is not None:
+                self._check_namesake(before, request.cp_f_seid)
         except RemoteProtocolError as error:
-            cp_seid = before.cp_f_seid.seid
+            log.warning("%s:%d: modification of session %d rejected: %s", *peer, request.seid, error)
+            cp_seid = before.session.cp_f_seid.seid
             return SessionModificationResponse(
                 cp_seid, error.cause, error.offending_ie, failed_rule_id=_failed_rule(error)
             )
+        usage_reports = self._change(before, entry, request, queried, now)
         self._on_event(SessionEvent(SessionEventKind.MODIFIED, session))
         return SessionModificationResponse(
             session.cp_f_seid.seid,
             Cause.REQUEST_ACCEPTED,
-            created_pdrs=session.created_pdrs(before),
-            usage_reports=_reports(usage, request.remove_urrs),
+            created_pdrs=session.created_pdrs(before.session),
+            usage_reports=usage_reports,
         )
 
-    def _delete(self, request: SessionDeletionRequest) -> SessionDeletionResponse:
-        entry = self._entries.get(request.seid)
+    def _change(
+        self,
+        before: Entry,
+        entry: Entry,
+        request: SessionModificationRequest,
+        queried: Mapping[int, UsageReportTrigger],
+        now: float,
+    ) -> tuple[UsageReport, ...]:
+        """Put `entry` in the place of `before`; what has been used by URRs that were queried, or that go."""
+        accounts, immediate = before.accounts, tuple[UsageReport, ...]()
+        if queried:
+            accounts, immediate = self._reported(accounts, self._user_plane.readings(request.seid), now, queried)
+        is_same = entry.session.urrs is before.session.urrs
+        kept = accounts if is_same else accounts.edited(entry.session.urrs, request.update_urrs, now)
+        entry = Entry(entry.peer, entry.session, entry.rules, kept)
+        acted_on = _acted_on(request, entry.session)
+        last = self._store.put(
+            entry,
+            end_markers=_end_markers(before, request),
+            drop_buffered=SmReqFlags.DROBU in (request.flags or SmReqFlags(0)),
+            acted_on=acted_on,
+        )
+        if acted_on:
+            self._reporter.has_acted(before.session)
+        self._arm(entry, now)
+        final = accounts.closed(request.remove_urrs, last, now, self._ntp)
+        return (*before.unanswered, *immediate, *final)
+
+    def _delete(self, peer: Peer, request: SessionDeletionRequest, now: float) -> SessionDeletionResponse:
+        entry = self._store.get(request.seid)
         if entry is None:
+            log.warning("%s:%d: deletion of session %d, which there is not", *peer, request.seid)
             return SessionDeletionResponse(0, Cause.SESSION_CONTEXT_NOT_FOUND)
-        reports = _reports(self._usage(entry.session), entry.session.urrs)
-        self._drop(entry)
-        return SessionDeletionResponse(entry.session.cp_f_seid.seid, Cause.REQUEST_ACCEPTED, usage_reports=reports)
+        last = self._drop(entry)
+        reports = entry.accounts.closed([urr.urr_id for urr in entry.session.urrs], last, now, self._ntp)
+        return SessionDeletionResponse(
+            entry.session.cp_f_seid.seid, Cause.REQUEST_ACCEPTED, usage_reports=(*entry.unanswered, *reports)
+        )
 
-    def _commit(self, peer: Peer, session: Session, end_markers: tuple[Tunnel, ...] = ()) -> None:
-        rules = resolve(session)
-        for rule in rules:
-            address = rule.match.ue_address if rule.match.teid is None else None
-            if address and self._ue_owners.get(address, session.up_seid) != session.up_seid:
-                raise RuleError(RuleType.PDR, rule.pdr_id, f"UE address {address} belongs to another session")
-        self._release(session.up_seid)
-        self._entries[session.up_seid] = _Entry(peer, session, rules)
-        self._teid_owners.update(dict.fromkeys(session.teids, session.up_seid))
-        self._ue_owners.update(dict.fromkeys(_n6_addresses(rules), session.up_seid))
-        self._user_plane.apply(Rules(session.up_seid, rules, end_markers))
+    def _provision(self, request: PfdManagementRequest) -> PfdManagementResponse:
+        """PFDs are those of the node (§6.2.5): sessions that detect an application follow at once."""
+        self._resolver.applications.provision(request.applications)
+        for entry in self._store.all():
+            if any(pdr.pdi.application_id is not None for pdr in entry.session.pdrs):
+                self._store.put(self._resolved(entry, entry.session))
+        return PfdManagementResponse(Cause.REQUEST_ACCEPTED)
 
-    def _drop(self, entry: _Entry) -> None:
-        seid = entry.session.up_seid
-        self._release(seid)
-        del self._entries[seid]
-        self._user_plane.apply(Rules(seid))
+    # -- what requests come to ----------------------------------------------------------------------------------------
+
+    def _resolved(self, entry: Entry, session: Session, kept: tuple[Rule, ...] = ()) -> Entry:
+        """`entry` with `session` in it and the rules that it comes to; RemoteProtocolError if it cannot be."""
+        rules = self._resolver.resolve(session, kept)
+        self._identifiers.check(session)
+        return Entry(entry.peer, session, rules, entry.accounts, entry.unanswered)
+
+    def _reported(
+        self, accounts: Accounts, readings: Mapping[int, Reading], now: float, wanted: Triggers
+    ) -> tuple[Accounts, tuple[UsageReport, ...]]:
+        """The reports that are `wanted`; what else these readings bring about is said along with them."""
+        accounts, found = accounts.settled(readings, now)
+        triggers = {**found, **wanted}
+        for urr_id in found.keys() & wanted.keys():
+            triggers[urr_id] = found[urr_id] | wanted[urr_id]
+        return accounts.reported(readings, now, triggers, self._ntp)
+
+    def _arm(self, entry: Entry, now: float) -> None:
+        self._reporter.arm(entry)
+        if self._paths:
+            self._paths.watch(entry.session, now)
+
+    def _drop(self, entry: Entry) -> Mapping[int, Reading]:
+        last = self._store.drop(entry)
+        self._reporter.forget(entry)
         self._on_event(SessionEvent(SessionEventKind.DELETED, entry.session))
-
-    def _release(self, seid: int) -> None:
-        entry = self._entries.get(seid)
-        if entry is None:
-            return
-        for teid in entry.session.teids:
-            del self._teid_owners[teid]
-        for address in _n6_addresses(entry.rules):
-            del self._ue_owners[address]
-
-    def _choose(self, up_seid: int) -> Callable[[FTeid, Collection[int]], FTeid]:
-        """How PDRs of the session `up_seid` get their F-TEID (§5.5.3)."""
-
-        def choose(wanted: FTeid, taken: Collection[int]) -> FTeid:
-            if wanted.choose:
-                if wanted.choose_ipv6 and not wanted.choose_ipv4:
-                    raise ValueError("an F-TEID over IPv6; this UPF has GTP-U over IPv4")
-                return FTeid(self._unused(self._teid_owners, taken), self._gtpu_address)
-            if wanted.ipv4 != self._gtpu_address:
-                raise ValueError(f"F-TEID at {wanted.ipv4}; GTP-U of this UPF is at {self._gtpu_address}")
-            if self._teid_owners.get(wanted.teid, up_seid) != up_seid:
-                raise ValueError(f"TEID {wanted.teid} belongs to another session")
-            return FTeid(wanted.teid, self._gtpu_address)
-
-        return choose
-
-    def _unused(self, *taken: Collection[int]) -> int:
-        while True:
-            number = self._random.randrange(1, 1 << 32)
-            if not any(number in numbers for numbers in taken):
-                return number
-
-    def counters(self, session: Session) -> Mapping[int, Counter]:
-        """PDR ID → counter of `session`."""
-        return self._user_plane.counters(session.up_seid)
-
-    def _usage(self, session: Session, only: Collection[int] | None = None) -> dict[int, Usage]:
-        """URR ID → octets so far: of PDRs that are gone, and of all that are there (or `only` of some)."""
-        usage = {urr_id: session.past_usage.get(urr_id, Usage()) for urr_id in session.urrs}
-        for pdr_id, counter in self.counters(session).items():
-            pdr = session.pdrs[pdr_id]
-            if only is not None and pdr_id not in only:
-                continue
-            uplink = pdr.pdi.source_interface is Interface.ACCESS
-            measured = Usage(uplink=counter.octets) if uplink else Usage(downlink=counter.octets)
-            for urr_id in pdr.urr_ids:
-                usage[urr_id] += measured
-        return usage
+        return last
 
 
 def _check_mandatory(request: SessionEstablishmentRequest) -> None:
     if not request.create_pdrs:
-        raise RemoteProtocolError(Cause.MANDATORY_IE_MISSING, "no Create PDR", IE_CREATE_PDR)
+        raise RemoteProtocolError(Cause.MANDATORY_IE_MISSING, "no Create PDR", IeType.CREATE_PDR)
     if not request.create_fars:
-        raise RemoteProtocolError(Cause.MANDATORY_IE_MISSING, "no Create FAR", IE_CREATE_FAR)
+        raise RemoteProtocolError(Cause.MANDATORY_IE_MISSING, "no Create FAR", IeType.CREATE_FAR)
     if request.cp_f_seid.ipv4 is None and request.cp_f_seid.ipv6 is None:
-        raise RemoteProtocolError(Cause.MANDATORY_IE_INCORRECT, "CP F-SEID without an address", IE_F_SEID)
+        raise RemoteProtocolError(Cause.MANDATORY_IE_INCORRECT, "CP F-SEID without an address", IeType.F_SEID)
 
 
 def _failed_rule(error: RemoteProtocolError) -> tuple[int, int] | None:
     return error.failed_rule_id if isinstance(error, RuleError) else None
 
 
-def _n6_addresses(rules: Iterable[Rule]) -> set[IPv4Address]:
-    return {rule.match.ue_address for rule in rules if rule.match.teid is None and rule.match.ue_address}
+def _queried(session: Session, request: SessionModificationRequest) -> Mapping[int, UsageReportTrigger]:
+    """The URRs that have to report at once (§7.5.4.10, and QAURR for all)."""
+    if not (request.query_urrs or request.flags):
+        return {}
+    known = {urr.urr_id for urr in session.urrs}
+    for urr_id in request.query_urrs:
+        if urr_id not in known:
+            raise RuleError(RuleType.URR, urr_id, "there is none with this ID to query")
+    wanted = known if SmReqFlags.QAURR in (request.flags or SmReqFlags(0)) else request.query_urrs
+    return dict.fromkeys(wanted, UsageReportTrigger.IMMER)
 
 
-def _end_markers(entry: _Entry, request: SessionModificationRequest) -> tuple[Tunnel, ...]:
-    """The old tunnels of the FARs whose update says so (SNDEM, §8.2.50)."""
+def _end_markers(before: Entry, request: SessionModificationRequest) -> tuple[Tunnel, ...]:
+    """The old tunnels of the FARs whose update says so (SNDEM, §8.2.31)."""
     fars = {far.far_id for far in request.update_fars if far.forwarding and far.forwarding.send_end_marker}
+    pdrs = {pdr.pdr_id for pdr in before.session.pdrs if pdr.far_id in fars} if fars else ()
     tunnels = {
         rule.action.tunnel: None
-        for rule in entry.rules
-        if isinstance(rule.action, Encapsulate) and entry.session.pdrs[rule.pdr_id].far_id in fars
+        for rule in before.rules
+        if rule.pdr_id in pdrs and isinstance(rule.action, Encapsulate)
     }
     return tuple(tunnels)
 
 
-def _reports(usage: Mapping[int, Usage], urr_ids: Iterable[int]) -> tuple[UsageReport, ...]:
-    return tuple(_report(urr_id, usage[urr_id]) for urr_id in urr_ids)
-
-
-def _report(urr_id: int, used: Usage) -> UsageReport:
-    volume = VolumeMeasurement(used.uplink + used.downlink, used.uplink, used.downlink)
-    return UsageReport(urr_id, 0, UsageReportTrigger.TERMR, volume)
+def _acted_on(request: SessionModificationRequest, session: Session) -> frozenset[int]:
+    """The FARs that the CP function has changed, or whose BAR: it wants to hear of the next packet again."""
+    bars = {bar.bar_id for bar in request.update_bars}
+    return frozenset(
+        {far.far_id for far in request.update_fars}
+        | {far.far_id for far in session.fars if far.bar_id is not None and far.bar_id in bars}
+    )

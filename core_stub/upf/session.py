@@ -5,13 +5,13 @@ changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from enum import IntEnum
-from typing import TypeVar
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
+from operator import attrgetter
+from typing import Any, Protocol
 
-from core_stub.errors import RemoteProtocolError
 from core_stub.pfcp.ies import (
-    Cause,
+    CreateBar,
     CreatedPdr,
     CreateFar,
     CreatePdr,
@@ -20,177 +20,189 @@ from core_stub.pfcp.ies import (
     ForwardingParameters,
     FSeid,
     FTeid,
+    RuleType,
+    UeIpAddress,
     UpdateFar,
     UpdatePdr,
 )
 from core_stub.pfcp.messages import SessionEstablishmentRequest, SessionModificationRequest
-
-ChooseFTeid = Callable[[FTeid, Collection[int]], FTeid]
-"""(what a PDR asks for, TEIDs taken in this request) → the F-TEID that this UPF gives it; ValueError if it cannot."""
+from core_stub.upf.tables import Edits, edited, merged
 
 
-class RuleType(IntEnum):
-    """Rule ID Type of Failed Rule ID (§8.2.80)."""
+class Chooser(Protocol):
+    """What a UPF chooses where the CP function does not (§5.5.3, §5.21); RuleError if it cannot."""
 
-    PDR = 0
-    FAR = 1
-    QER = 2
-    URR = 3
+    def f_teid(self, pdr: CreatePdr, wanted: FTeid, taken: Collection[int]) -> FTeid:
+        """An F-TEID like `wanted`, whose TEID is none of `taken`; one that was not to be chosen is checked."""
 
-
-class RuleError(RemoteProtocolError):
-    """A rule that cannot be created, changed or removed; carries what goes into Failed Rule ID."""
-
-    def __init__(self, kind: RuleType, rule_id: int, detail: str) -> None:
-        self.failed_rule_id = (int(kind), rule_id)
-        super().__init__(Cause.RULE_CREATION_MODIFICATION_FAILURE, f"{kind.name} {rule_id}: {detail}")
+    def ue_address(self, pdr: CreatePdr) -> IPv4Address:
+        """An address for the UE."""
 
 
-@dataclass(frozen=True)
-class Usage:
-    """Octets measured so far."""
-
-    uplink: int = 0
-    downlink: int = 0
-
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(self.uplink + other.uplink, self.downlink + other.downlink)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Session:
-    """The rules of a session by ID. `f_teids` are the local ones by PDR, `past_usage` of PDRs now gone by URR."""
+    """The rules of a session. PDRs have in their F-TEID and UE address what was chosen, with the CHOOSE flags left."""
 
     up_seid: int
     cp_f_seid: FSeid
     dnn: str | None = None
-    pdrs: Mapping[int, CreatePdr] = field(default_factory=dict)
-    fars: Mapping[int, CreateFar] = field(default_factory=dict)
-    qers: Mapping[int, CreateQer] = field(default_factory=dict)
-    urrs: Mapping[int, CreateUrr] = field(default_factory=dict)
-    f_teids: Mapping[int, FTeid] = field(default_factory=dict)
-    past_usage: Mapping[int, Usage] = field(default_factory=dict)
+    pdrs: tuple[CreatePdr, ...] = ()
+    fars: tuple[CreateFar, ...] = ()
+    qers: tuple[CreateQer, ...] = ()
+    urrs: tuple[CreateUrr, ...] = ()
+    bars: tuple[CreateBar, ...] = ()
 
     @property
-    def teids(self) -> frozenset[int]:
+    def f_teids(self) -> Mapping[int, FTeid]:
+        """The local F-TEIDs by PDR ID."""
+        return {pdr.pdr_id: _plain(pdr.pdi.f_teid) for pdr in self.pdrs if pdr.pdi.f_teid}
+
+    @property
+    def teids(self) -> set[int]:
         """The local TEIDs of all PDRs."""
-        return frozenset(f_teid.teid for f_teid in self.f_teids.values())
+        return {pdr.pdi.f_teid.teid for pdr in self.pdrs if pdr.pdi.f_teid}
+
+    @property
+    def n6_addresses(self) -> set[IPv4Address]:
+        """The UE addresses that packets from N6 are found by."""
+        return {address for pdr in self.pdrs if (address := n6_address(pdr))}
+
+    @property
+    def tunnels(self) -> set[tuple[IPv4Address, int]]:
+        """Where its FARs send to: address and TEID of the far ends."""
+        return {tunnel for far in self.fars if (tunnel := _tunnel(far)) is not None}
 
     def created_pdrs(self, before: Session | None = None) -> tuple[CreatedPdr, ...]:
-        """A Created PDR for every PDR that asked for an F-TEID, also where several share one by CHOOSE ID."""
-        known = before.f_teids if before else {}
+        """A Created PDR for every PDR for which something was chosen, also where several share an F-TEID."""
+        if before and before.pdrs is self.pdrs:
+            return ()
+        known = {pdr.pdr_id: pdr for pdr in before.pdrs} if before else {}
         return tuple(
-            CreatedPdr(pdr_id, f_teid)
-            for pdr_id, f_teid in self.f_teids.items()
-            if known.get(pdr_id) != f_teid and _asks(self.pdrs[pdr_id])
+            CreatedPdr(
+                pdr.pdr_id,
+                _plain(pdr.pdi.f_teid) if pdr.pdi.f_teid and pdr.pdi.f_teid.choose else None,
+                UeIpAddress(_address(pdr)) if _asks_for_address(pdr) else None,
+            )
+            for pdr in self.pdrs
+            if (_asks_for_f_teid(pdr) or _asks_for_address(pdr)) and not _chose_alike(known.get(pdr.pdr_id), pdr)
         )
 
 
-def established(request: SessionEstablishmentRequest, up_seid: int, choose: ChooseFTeid) -> Session:
+def n6_address(pdr: CreatePdr) -> IPv4Address | None:
+    """The UE address by which packets from N6 are found to be for this PDR."""
+    return _address(pdr) if pdr.pdi.f_teid is None else None
+
+
+def established(request: SessionEstablishmentRequest, up_seid: int, chooser: Chooser) -> Session:
     """The session that `request` asks for."""
-    return _with_f_teids(
-        Session(
+    return _edited(
+        Session(up_seid, request.cp_f_seid, request.apn_dnn),
+        SessionModificationRequest(
             up_seid,
-            request.cp_f_seid,
-            request.apn_dnn,
-            pdrs=_added({}, RuleType.PDR, request.create_pdrs, lambda pdr: pdr.pdr_id),
-            fars=_added({}, RuleType.FAR, request.create_fars, lambda far: far.far_id),
-            qers=_added({}, RuleType.QER, request.create_qers, lambda qer: qer.qer_id),
-            urrs=_added({}, RuleType.URR, request.create_urrs, lambda urr: urr.urr_id),
+            create_pdrs=request.create_pdrs,
+            create_fars=request.create_fars,
+            create_qers=request.create_qers,
+            create_urrs=request.create_urrs,
+            create_bars=request.create_bars,
         ),
-        {pdr.pdr_id for pdr in request.create_pdrs},
-        choose,
+        chooser,
     )
 
 
-def modified(session: Session, request: SessionModificationRequest, choose: ChooseFTeid) -> Session:
+def modified(session: Session, request: SessionModificationRequest, chooser: Chooser) -> Session:
     """`session` as `request` leaves it: removals first, then creations, then updates."""
-    pdrs = _removed(session.pdrs, RuleType.PDR, request.remove_pdrs)
-    fars = _removed(session.fars, RuleType.FAR, request.remove_fars)
-    qers = _removed(session.qers, RuleType.QER, request.remove_qers)
-    urrs = _removed(session.urrs, RuleType.URR, request.remove_urrs)
-    pdrs = _added(pdrs, RuleType.PDR, request.create_pdrs, lambda pdr: pdr.pdr_id)
-    fars = _added(fars, RuleType.FAR, request.create_fars, lambda far: far.far_id)
-    qers = _added(qers, RuleType.QER, request.create_qers, lambda qer: qer.qer_id)
-    urrs = _added(urrs, RuleType.URR, request.create_urrs, lambda urr: urr.urr_id)
-    for pdr in request.update_pdrs:
-        pdrs[pdr.pdr_id] = _updated_pdr(_known(pdrs, RuleType.PDR, pdr.pdr_id), pdr)
-    for far in request.update_fars:
-        fars[far.far_id] = _updated_far(_known(fars, RuleType.FAR, far.far_id), far)
-    new = replace(session, cp_f_seid=request.cp_f_seid or session.cp_f_seid, pdrs=pdrs, fars=fars, qers=qers, urrs=urrs)
+    return _edited(session, request, chooser)
+
+
+def _edited(session: Session, request: SessionModificationRequest, chooser: Chooser) -> Session:
+    pdrs, fars, qers, urrs, bars = (
+        edited(kind, before(session), edits(request), updated) for kind, before, edits, updated in _KINDS
+    )
     touched = {pdr.pdr_id for pdr in request.create_pdrs} | {pdr.pdr_id for pdr in request.update_pdrs if pdr.pdi}
-    return _with_f_teids(new, touched, choose)
-
-
-Created = TypeVar("Created", CreatePdr, CreateFar, CreateQer, CreateUrr)
-Value = TypeVar("Value", CreatePdr, CreateFar, ForwardingParameters)
-
-
-def _added(
-    table: Mapping[int, Created], kind: RuleType, new: Iterable[Created], rule_id: Callable[[Created], int]
-) -> dict[int, Created]:
-    result = dict(table)
-    for rule in new:
-        if rule_id(rule) in result:
-            raise RuleError(kind, rule_id(rule), "created a second time")
-        result[rule_id(rule)] = rule
-    return result
-
-
-def _removed(table: Mapping[int, Created], kind: RuleType, rule_ids: Iterable[int]) -> dict[int, Created]:
-    result = dict(table)
-    for rule_id in rule_ids:
-        _known(result, kind, rule_id)
-        del result[rule_id]
-    return result
-
-
-def _known(table: Mapping[int, Created], kind: RuleType, rule_id: int) -> Created:
-    if rule_id not in table:
-        raise RuleError(kind, rule_id, "there is none with this ID")
-    return table[rule_id]
-
-
-def _given(value: Value, update: object, *names: str) -> Value:
-    """`value` with those of the fields `names` that `update` brings; None means as before."""
-    changes = {name: getattr(update, name) for name in names if getattr(update, name) is not None}
-    return replace(value, **changes)
+    return Session(
+        session.up_seid,
+        request.cp_f_seid or session.cp_f_seid,
+        session.dnn,
+        pdrs=_with_choices(pdrs, touched, chooser) if touched else pdrs,
+        fars=fars,
+        qers=qers,
+        urrs=urrs,
+        bars=bars,
+    )
 
 
 def _updated_pdr(pdr: CreatePdr, update: UpdatePdr) -> CreatePdr:
-    return _given(pdr, update, "precedence", "pdi", "far_id", "outer_header_removal", "urr_ids", "qer_ids")
+    active = [name for name in pdr.activate_predefined_rules if name not in update.deactivate_predefined_rules]
+    active += [name for name in update.activate_predefined_rules if name not in active]
+    return merged(pdr, update, activate_predefined_rules=tuple(active))
 
 
 def _updated_far(far: CreateFar, update: UpdateFar) -> CreateFar:
-    new = _given(far, update, "apply_action", "bar_id")
     if update.forwarding is None:
-        return new
-    names = ("destination_interface", "network_instance", "outer_header_creation", "destination_interface_type")
-    return replace(new, forwarding=_given(far.forwarding or ForwardingParameters(), update.forwarding, *names))
+        return merged(far, update)
+    forwarding = merged(far.forwarding or ForwardingParameters(), update.forwarding, send_end_marker=False)
+    return merged(far, update, forwarding=forwarding)
 
 
-def _asks(pdr: CreatePdr) -> bool:
+def _with_choices(pdrs: Iterable[CreatePdr], touched: Collection[int], chooser: Chooser) -> tuple[CreatePdr, ...]:
+    """`pdrs`, those that were `touched` with an F-TEID and UE address; the same CHOOSE ID shares one (§8.2.3)."""
+    settled = [pdr for pdr in pdrs if pdr.pdr_id not in touched]
+    shared = {pdr.pdi.f_teid.choose_id: pdr.pdi.f_teid for pdr in settled if pdr.pdi.f_teid}
+    taken = {pdr.pdi.f_teid.teid for pdr in settled if pdr.pdi.f_teid}
+    address = next((_address(pdr) for pdr in settled if _asks_for_address(pdr)), None)
+    chosen = []
+    for pdr in pdrs:
+        pdi = pdr.pdi
+        if pdr.pdr_id in touched and pdi.f_teid is not None:
+            f_teid = shared.get(pdi.f_teid.choose_id) if pdi.f_teid.choose_id is not None else None
+            f_teid = f_teid or chooser.f_teid(pdr, pdi.f_teid, taken)
+            shared[f_teid.choose_id] = f_teid
+            taken.add(f_teid.teid)
+            pdi = replace(pdi, f_teid=f_teid)
+        if pdr.pdr_id in touched and pdi.ue_ip_address is not None and pdi.ue_ip_address.choose_ipv4:
+            address = address or chooser.ue_address(pdr)
+            pdi = replace(pdi, ue_ip_address=replace(pdi.ue_ip_address, ipv4=address))
+        chosen.append(pdr if pdi is pdr.pdi else replace(pdr, pdi=pdi))
+    return tuple(chosen)
+
+
+_KINDS: tuple[tuple[RuleType, Callable[[Session], Any], Callable[[object], Edits], Callable[..., Any]], ...] = tuple(
+    (kind, attrgetter(name), attrgetter(f"remove_{name}", f"create_{name}", f"update_{name}"), updated)
+    for kind, name, updated in (
+        (RuleType.PDR, "pdrs", _updated_pdr),
+        (RuleType.FAR, "fars", _updated_far),
+        (RuleType.QER, "qers", merged),
+        (RuleType.URR, "urrs", merged),
+        (RuleType.BAR, "bars", merged),
+    )
+)
+"""Of each kind of rules: its table in a session, what a request does to it, and what an update makes of a rule."""
+
+
+def _asks_for_f_teid(pdr: CreatePdr) -> bool:
     return pdr.pdi.f_teid is not None and pdr.pdi.f_teid.choose
 
 
-def _with_f_teids(session: Session, touched: Collection[int], choose: ChooseFTeid) -> Session:
-    """Give every touched PDR its local F-TEID; PDRs with the same CHOOSE ID share one (§8.2.3)."""
-    f_teids = {pdr_id: known for pdr_id, known in session.f_teids.items() if pdr_id in session.pdrs}
-    shared: dict[int | None, FTeid] = {
-        pdr.pdi.f_teid.choose_id: f_teids[pdr_id]
-        for pdr_id, pdr in session.pdrs.items()
-        if pdr_id in f_teids and pdr_id not in touched and pdr.pdi.f_teid and pdr.pdi.f_teid.choose_id is not None
-    }
-    for pdr_id in sorted(touched):
-        wanted = session.pdrs[pdr_id].pdi.f_teid
-        f_teids.pop(pdr_id, None)
-        if wanted is None:
-            continue
-        try:
-            taken = {f_teid.teid for f_teid in f_teids.values()}
-            f_teids[pdr_id] = shared.get(wanted.choose_id) or choose(wanted, taken)
-        except ValueError as error:
-            raise RuleError(RuleType.PDR, pdr_id, str(error)) from error
-        if wanted.choose_id is not None:
-            shared[wanted.choose_id] = f_teids[pdr_id]
-    return replace(session, f_teids=f_teids)
+def _asks_for_address(pdr: CreatePdr) -> bool:
+    return pdr.pdi.ue_ip_address is not None and pdr.pdi.ue_ip_address.choose_ipv4
+
+
+def _address(pdr: CreatePdr) -> IPv4Address | None:
+    return pdr.pdi.ue_ip_address.ipv4 if pdr.pdi.ue_ip_address else None
+
+
+def _tunnel(far: CreateFar) -> tuple[IPv4Address, int] | None:
+    """The far end of the FAR's tunnel."""
+    creation = far.forwarding.outer_header_creation if far.forwarding else None
+    if creation is None or creation.ipv4 is None or creation.teid is None:
+        return None
+    return creation.ipv4, creation.teid
+
+
+def _chose_alike(one: CreatePdr | None, other: CreatePdr) -> bool:
+    return one is not None and one.pdi.f_teid == other.pdi.f_teid and one.pdi.ue_ip_address == other.pdi.ue_ip_address
+
+
+def _plain(f_teid: FTeid) -> FTeid:
+    """Without the flags of its request."""
+    return FTeid(f_teid.teid, f_teid.ipv4) if f_teid.choose else f_teid

@@ -2,7 +2,8 @@
 
 figures.py  the values of a result, its table and JSON     boot.py  start and stop of topologies against stock Mininet
 link.py     an emulated link against a plain veth pair: load.py sends and stamps UDP, tcp.py TCP, pairs.py is their lab
-pfcp.py     life cycles of PFCP sessions against our UPF; pfcp_client.py is who asks for them
+pfcp.py     life cycles of PFCP sessions against our UPF; pfcp_client.py is who asks for them,
+            pfcp_codec.py measures the codec against pycrate
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from testbed.bench.figures import Bench, Figure, watched_host
 from testbed.bench.link import percentile
 from testbed.bench.pairs import LINK, VETH, Pairs, pairs
 from testbed.bench.pfcp_client import DNN, POOL, Client, Cycles, client, heartbeats_per_s
+from testbed.bench.pfcp_codec import codec_figures
 from testbed.links.profile import LinkProfile
 from testbed.plan.model import PlannedProcess
 
@@ -72,6 +73,7 @@ def bench_pfcp(effort: Effort = FULL) -> Bench:
         joined.impair(LinkProfile(loss=LOSS_PERCENT / 100))
         with netns.entered(joined.source), _upf(joined, LINK) as upf:
             figures += asyncio.run(_measure_loss(upf, effort))
+        figures += codec_figures()
     return Bench("pfcp", watch.host, tuple(figures))
 
 

@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network
 from itertools import count, islice
 
@@ -23,7 +23,9 @@ from core_stub.pfcp.messages import SessionRequest as PfcpRequest
 from core_stub.pfcp.transactions import Address
 from core_stub.pfcp.udp import PfcpNode
 from core_stub.smf import rules
-from core_stub.smf.session import CpEnd, N4Session, SessionRequest, SmContext
+from core_stub.smf.procedures.lifecycle import draft
+from core_stub.smf.rulesets import N3
+from core_stub.smf.session import ChargingRule, N4Session, SessionRequest, SmContext
 from testbed.errors import RunInvalidError
 
 POOL = IPv4Network("10.45.0.0/16")
@@ -31,6 +33,7 @@ DNN = "internet"
 MOST_HELD = 30_000
 """Sessions that stay have the first addresses of the pool, life cycles take turns with the rest."""
 
+_CHARGING = ChargingRule(1, volume_threshold=100 << 20)
 _GNB = FTeid(1, IPv4Address("10.200.0.1"))
 _AT_A_TIME = 32
 _SILENCE_S = 5.0
@@ -97,7 +100,7 @@ class Client:
         number = MOST_HELD + next(self._cycles) % MOST_HELD
         try:
             session = await self._establish(number)
-            await self._ask(rules.send_downlink(session, _GNB, rules.N3))
+            await self._ask(rules.send_downlink(session, _GNB, N3))
             await self._ask(rules.delete(session))
         except PfcpTimeoutError:
             return None
@@ -105,10 +108,11 @@ class Client:
 
     async def _establish(self, number: int) -> N4Session:
         wanted = SessionRequest(f"imsi-{number}", 1, DNN, (1, None), "")
-        context = SmContext(str(number), wanted, 1, POOL[number + 1])
-        answer = await self._ask(rules.establish_psa(context, CpEnd(self._address, number)))
+        context = SmContext(str(number), wanted, 1, POOL[number + 1], charging=_CHARGING)
+        n4 = N4Session("upf", number)
+        answer = await self._ask(rules.establish(draft(context, n4), n4, self._address))
         assert isinstance(answer, SessionEstablishmentResponse) and answer.up_f_seid is not None
-        return N4Session("upf", number, answer.up_f_seid.seid)
+        return replace(n4, up_seid=answer.up_f_seid.seid)
 
     async def _ask(self, request: PfcpRequest) -> object:
         answer = await self._node.request(self._peer, request)

@@ -28,9 +28,10 @@ def _smf(name: str, answer: Any) -> Table:
 
 
 def _upf(name: str, answer: Any) -> Table:
-    columns = ("SEID", "PDR", "precedence", "from", "F-TEID", "UE", "filters", "FAR", "packets", "bytes")
+    columns = ("SEID", "PDR", "precedence", "from", "F-TEID", "UE", "detects", "FAR", "URR", "packets", "bytes")
     table = Table(*columns, title=name, title_justify="left", caption=_faults(answer), caption_justify="left")
     for session in answer["sessions"]:
+        buffered = {far["id"]: far["buffered"]["packets"] for far in session["fars"] if far.get("buffered")}
         for number, pdr in enumerate(session["pdrs"]):
             table.add_row(
                 f"{session['seid']:#x}" if number == 0 else "",
@@ -39,8 +40,9 @@ def _upf(name: str, answer: Any) -> Table:
                 pdr["source_interface"],
                 _tunnel(pdr["f_teid"]),
                 pdr["ue_ipv4"] or "",
-                "; ".join(filter(None, pdr["filters"])),
-                _far(pdr["far"]),
+                "; ".join(filter(None, (*pdr["filters"], pdr["application"], *pdr["predefined_rules"]))),
+                _far(pdr["far"], buffered),
+                " ".join(map(str, pdr["urrs"])),
                 str(pdr["packets"]),
                 str(pdr["bytes"]),
             )
@@ -58,8 +60,8 @@ def _gnb(name: str, answer: Any) -> Table:
             str(session["qfi"]),
             _tunnel(uplink),
             str(uplink["packets"]),
-            _tunnel(downlink),
-            str(downlink["packets"]),
+            _tunnel(downlink) or "idle",
+            str(downlink["packets"]) if downlink else "",
         )
     return table
 
@@ -68,8 +70,12 @@ def _tunnel(f_teid: Mapping[str, Any] | None) -> str:
     return f"{f_teid['teid']:#x} at {f_teid['ipv4']}" if f_teid else ""
 
 
-def _far(far: Mapping[str, Any]) -> str:
-    return " ".join(filter(None, (far["action"], far.get("to"), _tunnel(far.get("tunnel")))))
+def _far(far: Mapping[str, Any] | None, buffered: Mapping[int, int]) -> str:
+    if far is None:
+        return ""
+    held = buffered.get(far["id"], 0)
+    holds = f"holds {held}" if held else ""
+    return " ".join(filter(None, (far["action"], far.get("to"), _tunnel(far.get("tunnel")), holds)))
 
 
 def _faults(answer: Mapping[str, Any]) -> str:

@@ -32,7 +32,7 @@ def plan_processes(scenario: Scenario, nodes: Sequence[PlannedNode]) -> Iterator
         yield _controller()
     yield from _servers(scenario)
     if scenario.core.dnns:
-        yield from (_upf(upf, scenario.core) for upf in _with_role(nodes, Role.UPF))
+        yield from (_upf(upf, nodes, scenario.core) for upf in _with_role(nodes, Role.UPF))
         yield from (_smf(smf, nodes, scenario.core) for smf in _with_role(nodes, Role.SMF))
         yield from (_gnb(gnb, nodes) for gnb in _with_role(nodes, Role.GNB))
 
@@ -103,10 +103,13 @@ def _management(node: PlannedNode) -> dict[str, str]:
     return {"socket": f"{{state}}/{node.name}.sock"}
 
 
-def _upf(upf: PlannedNode, core: Core) -> PlannedProcess:
+def _upf(upf: PlannedNode, nodes: Sequence[PlannedNode], core: Core) -> PlannedProcess:
     sessions = [{"subnet": str(dnn.pool), "dnn": name, "dev": "n6"} for name, dnn in core.dnns.items()]
     config = {
-        "pfcp": {"server": [{"address": upf.address()}]},
+        "pfcp": {
+            "server": [{"address": upf.address()}],
+            "accept": [smf.address() for smf in _with_role(nodes, Role.SMF)],
+        },
         "gtpu": {"server": [{"address": upf.address()}]},
         "session": sessions,
         "mtu": core.ue_mtu,

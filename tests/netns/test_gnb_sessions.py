@@ -103,7 +103,7 @@ class OneSessionSmf:
         update = UpdateFar(1, forward.apply_action, forward.forwarding)
         response = await self._n4.request((PSA, 8805), SessionModificationRequest(self.seid, update_fars=(update,)))
         assert isinstance(response, SessionModificationResponse)
-        return web.json_response({})
+        return web.json_response({"qfi": 1, "n3": {"teid": self.n3.teid, "ipv4": str(self.n3.ipv4)}})
 
     async def _release(self, _request: web.Request) -> web.Response:
         self._called("release")

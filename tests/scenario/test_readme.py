@@ -55,24 +55,44 @@ def command(line: str, checkout: Path, environment: dict[str, str]) -> subproces
 
 def test_the_tour_has_every_verb() -> None:
     verbs = {line.split()[1] for line in TOUR}
-    assert verbs == {"doctor", "check", "plan", "graph", "run", "report", "up", "impair", "inspect", "clean", "bench"}
+    assert verbs == {
+        "doctor",
+        "check",
+        "plan",
+        "graph",
+        "run",
+        "report",
+        "up",
+        "impair",
+        "inspect",
+        "clean",
+        "bench",
+        "core",
+    }
 
 
-# Benchmarks take minutes and have short tests of their own (tests/bench); `impair` needs a running lab.
-@pytest.mark.parametrize("line", [line for line in TOUR if line.split()[1] not in ("bench", "impair")])
+OF_A_LAB = ("impair", "core")
+"""Verbs that need a running one."""
+
+
+# Benchmarks take minutes and have short tests of their own (tests/bench).
+@pytest.mark.parametrize("line", [line for line in TOUR if line.split()[1] not in ("bench", *OF_A_LAB)])
 def test_command(checkout: Path, environment: dict[str, str], line: str) -> None:
     done = command(line, checkout, environment)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_impair(checkout: Path, environment: dict[str, str]) -> None:
-    (line,) = (line for line in TOUR if line.startswith("bearerlab impair"))
+def test_commands_of_a_running_lab(checkout: Path, environment: dict[str, str]) -> None:
+    lines = [line for line in TOUR if line.split()[1] in OF_A_LAB]
     up = [BEARERLAB, "up", "scenarios/local-breakout.yml", "--out", str(checkout / "up")]
     with subprocess.Popen(up, cwd=checkout, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as lab:
         eventually(
             lambda: command("bearerlab impair show", checkout, environment), lambda done: done.returncode == 0, 60
         )
-        done = command(line, checkout, environment)
+        done = {line: command(line, checkout, environment) for line in lines}
         lab.communicate(b"exit\n", timeout=60)
-    assert done.returncode == 0, done.stdout + done.stderr
+    for line, each in done.items():
+        assert each.returncode == 0, line + each.stdout + each.stderr
+    assert "upf-cloud" in done["bearerlab core show"].stdout
+    assert "Heartbeat Request" in done["bearerlab core trace --count 4"].stdout
     assert lab.returncode == 0

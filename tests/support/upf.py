@@ -1,12 +1,14 @@
-"""N4 requests as tests need them, and a user plane that only remembers."""
+"""N4 requests as tests need them, a control that answers them, and a user plane that only remembers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
+from random import Random
 
 from core_stub.pfcp.ies import (
     ApplyAction,
+    Cause,
     CreateFar,
     CreatePdr,
     CreateQer,
@@ -24,28 +26,136 @@ from core_stub.pfcp.ies import (
     SdfFilter,
     UeIpAddress,
 )
-from core_stub.pfcp.messages import SessionEstablishmentRequest
-from core_stub.upf.rules import Counter, Rules
+from core_stub.pfcp.messages import (
+    SessionDeletionRequest,
+    SessionDeletionResponse,
+    SessionEstablishmentRequest,
+    SessionEstablishmentResponse,
+    SessionModificationRequest,
+    SessionModificationResponse,
+)
+from core_stub.sdf import parse_flow_description
+from core_stub.upf.control import SessionEvent, UpfControl
+from core_stub.upf.identifiers import Identifiers
+from core_stub.upf.networks import DataNetwork, Networks
+from core_stub.upf.paths import Paths
+from core_stub.upf.predefined import Applications, PredefinedRule
+from core_stub.upf.reporting import Report
+from core_stub.upf.resolve import Resolver
+from core_stub.upf.rules import UNREAD, Counter, Reading, Rule, Rules
 
 CP_SEID = 0x77
 UE = IPv4Address("10.45.0.2")
 
 
 class RecordingUserPlane:
-    """Keeps the rules by session, and counters that the test sets."""
+    """Keeps the rules by session, and counters and readings that the test sets."""
 
     def __init__(self) -> None:
         self.applied: dict[int, Rules] = {}
         self.counts: dict[int, dict[int, Counter]] = {}
+        self.meters: dict[int, dict[int, Reading]] = {}
+        self.echoes: list[IPv4Address] = []
 
-    def apply(self, rules: Rules) -> None:
+    def apply(self, rules: Rules) -> Mapping[int, Reading]:
+        before = {meter.urr_id for meter in self.applied.get(rules.seid, Rules(rules.seid)).meters}
+        gone = before - {meter.urr_id for meter in rules.meters}
         self.applied[rules.seid] = rules
+        meters = self.meters.get(rules.seid, {})
+        return {urr_id: meters.pop(urr_id, UNREAD) for urr_id in gone}
 
     def counters(self, seid: int) -> Mapping[int, Counter]:
         return self.counts.get(seid, {})
 
+    def readings(self, seid: int) -> Mapping[int, Reading]:
+        return self.meters.get(seid, {})
+
+    def buffered(self, seid: int) -> Mapping[int, Counter]:
+        return {}
+
+    def echo(self, peer: IPv4Address) -> None:
+        self.echoes.append(peer)
+
     def close(self) -> None:
         """Nothing to give back."""
+
+
+SMF = ("192.0.2.9", 8805)
+N4 = IPv4Address("192.0.2.1")
+GTPU = IPv4Address("192.0.2.2")
+NTP_ZERO = 3_900_000_000
+"""The time of day at 0 of the test's clock."""
+NETWORKS = (
+    DataNetwork(IPv4Network("10.45.0.0/16"), "n6", "internet", IPv4Address("10.45.0.1")),
+    DataNetwork(IPv4Network("10.46.0.0/29"), "ims0", "ims"),
+)
+PREDEFINED = (
+    PredefinedRule("no-video", 10, (parse_flow_description("permit out ip from 203.0.113.0/24 to assigned"),), False),
+    PredefinedRule("slow", 20, (), True, 1000, 5000),
+)
+
+
+class Upf:
+    """A control with what it did, on a clock that stands at `now`."""
+
+    def __init__(self, paths: Paths | None = None) -> None:
+        self.now = 1000.0
+        self.user_plane = RecordingUserPlane()
+        self.events: list[SessionEvent] = []
+        networks = Networks(NETWORKS)
+        applications = Applications({"dns": (parse_flow_description("permit out 17 from any 53 to assigned"),)})
+        self.control = UpfControl(
+            n4_address=N4,
+            identifiers=Identifiers(GTPU, networks, Random(1)),
+            resolver=Resolver(networks, applications, {rule.name: rule for rule in PREDEFINED}),
+            user_plane=self.user_plane,
+            on_event=self.events.append,
+            ntp=lambda now: NTP_ZERO + int(now),
+            paths=paths,
+        )
+
+    def establish(self, request: SessionEstablishmentRequest) -> SessionEstablishmentResponse:
+        response = self.control.handle(SMF, request, self.now)
+        assert isinstance(response, SessionEstablishmentResponse)
+        return response
+
+    def modify(self, request: SessionModificationRequest) -> SessionModificationResponse:
+        response = self.control.handle(SMF, request, self.now)
+        assert isinstance(response, SessionModificationResponse)
+        return response
+
+    def delete(self, request: SessionDeletionRequest) -> SessionDeletionResponse:
+        response = self.control.handle(SMF, request, self.now)
+        assert isinstance(response, SessionDeletionResponse)
+        return response
+
+    def established(self, request: SessionEstablishmentRequest) -> int:
+        """The UP SEID of a session that is accepted."""
+        response = self.establish(request)
+        assert response.cause is Cause.REQUEST_ACCEPTED
+        assert response.up_f_seid
+        return response.up_f_seid.seid
+
+    def accepted(self, *rules: CreatePdr | CreateFar) -> tuple[int, dict[int, FTeid]]:
+        """(UP SEID, PDR ID → F-TEID) of a session with these rules."""
+        response = self.establish(establishment(*rules))
+        assert response.cause is Cause.REQUEST_ACCEPTED
+        assert response.up_f_seid
+        return response.up_f_seid.seid, {pdr.pdr_id: pdr.f_teid for pdr in response.created_pdrs if pdr.f_teid}
+
+    def rules(self, seid: int) -> dict[int, Rule]:
+        return {rule.pdr_id: rule for rule in self.user_plane.applied[seid].rules}
+
+    def reports(self) -> list[Report]:
+        """What it sends now."""
+        return self.control.reports_to_send()
+
+    def wait_until(self, now: float) -> None:
+        """Let time pass, with everything that is due on the way at its time."""
+        while (due := self.control.get_timer()) is not None and due <= now:
+            self.now = max(self.now, due)
+            self.control.handle_timer(self.now)
+        self.now = now
 
 
 def choose(choose_id: int | None = None) -> FTeid:

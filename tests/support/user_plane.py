@@ -236,6 +236,14 @@ def ue_socket() -> socket.socket:
     return made
 
 
+def dn_socket(port: int = 0) -> socket.socket:
+    """A UDP socket behind the PSA, at the anycast address."""
+    with netns.entered(name("dn")):
+        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.bind((ANYCAST, port))
+    return made
+
+
 async def ask(data: bytes, address: str, port: int = 5000) -> bytes:
     """The answer to a packet of the UE."""
     loop = asyncio.get_running_loop()

@@ -137,6 +137,7 @@ def test_network_functions_find_each_other(planned: Plan) -> None:
     upfs = {client["name"]: client["address"] for client in configs["smf"]["smf"]["pfcp"]["client"]["upf"]}
     for name, address in upfs.items():
         assert configs[name]["upf"]["pfcp"]["server"] == [{"address": address}]
+        assert configs[name]["upf"]["pfcp"]["accept"] == [configs["smf"]["smf"]["pfcp"]["server"][0]["address"]]
     assert configs["gnb1"]["gnb"]["smf"]["address"] == configs["smf"]["smf"]["sbi"]["server"][0]["address"]
     assert planned.smf == "smf"
     ue = planned.node("ue1").interface("gnb1")

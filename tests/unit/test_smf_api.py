@@ -3,90 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 
 from core_stub.pfcp.ies import Cause, ReportType
 from core_stub.pfcp.messages import SessionReportRequest
-from core_stub.smf import api
-from core_stub.smf.n4 import PfcpN4
-from core_stub.smf.service import Smf
-from core_stub.smf.session import TRANSITIONS, Operation, State
-from tests.support.smf import MEC_FLOW, World, smf_config
+from core_stub.smf.session import State
+from tests.support.smf import World
+from tests.support.smf_rig import INSERT, N3, SM_CONTEXTS, Rig, Scenario, body, run_on_rig
 
-SM_CONTEXTS = "/nsmf-pdusession/v1/sm-contexts"
-N3 = {"n3": {"teid": 0x77, "ipv4": "10.1.0.7"}}
-INSERT = {"supi": "ue1", "upf": "upf-edge", "sdf": [MEC_FLOW]}
-
-
-def body(**changes: object) -> dict[str, object]:
-    """What a gNB posts to have a session."""
-    return {
-        "supi": "ue1",
-        "dnn": "internet",
-        "snssai": {"sst": 1},
-        "pduSessionId": 1,
-        "gnb": "http://10.1.0.7:7778",
-    } | changes
-
-
-@dataclass
-class Rig:
-    """The SMF in a `World`, and clients of both of its APIs."""
-
-    world: World
-    smf: Smf
-    events: list[dict[str, Any]]
-    sbi: Any
-    management: Any
-
-    async def post(self, path: str, data: object) -> tuple[int, Any]:
-        client = self.management if path == "/ulcl" else self.sbi
-        async with client.post(path, json=data) as response:
-            return response.status, await response.json() if response.content_length else None
-
-    async def active(self, **changes: object) -> dict[str, Any]:
-        """An active session."""
-        _, context = await self.post(SM_CONTEXTS, body(**changes))
-        assert (await self.post(f"{SM_CONTEXTS}/{context['smContextRef']}/modify", N3))[0] == 200
-        return dict(context)
-
-
-Scenario = Callable[[Rig], Awaitable[None]]
 Run = Callable[[Scenario], None]
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """Runs a coroutine on a rig."""
-
-    @asynccontextmanager
-    async def rig() -> AsyncIterator[Rig]:
-        world, events = World(), []
-
-        def emit(event: str, **fields: object) -> None:
-            events.append({"event": event, **fields})
-
-        config = smf_config(tmp_path)
-        smf = Smf(config, world, world, emit, now=lambda: 1000.0, sleep=world.sleep)
-        n4 = PfcpN4(config.pfcp, emit)
-        async with (
-            TestClient(TestServer(api.sbi(smf))) as sbi,
-            TestClient(TestServer(api.management(smf, n4))) as management,
-        ):
-            yield Rig(world, smf, events, sbi, management)
-
-    async def on_rig(scenario: Scenario) -> None:
-        async with rig() as made:
-            await scenario(made)
-
-    return lambda scenario: asyncio.run(on_rig(scenario))
+    return lambda scenario: run_on_rig(tmp_path, scenario)
 
 
 def test_a_session_from_creation_to_release(run: Run) -> None:
@@ -99,7 +33,8 @@ def test_a_session_from_creation_to_release(run: Run) -> None:
             "qfi": 1,
             "n3": {"teid": context["n3"]["teid"], "ipv4": "10.1.0.9"},
         }
-        assert await rig.post(f"{SM_CONTEXTS}/1/modify", N3) == (200, {})
+        answer = {"upCnxState": "ACTIVATED", "qfi": 1, "n3": context["n3"]}
+        assert await rig.post(f"{SM_CONTEXTS}/1/modify", N3) == (200, answer)
         assert rig.world.downlink_path() == ["upf-cloud", "gnb"]
         assert await rig.post(f"{SM_CONTEXTS}/1/release", {}) == (204, None)
         assert (await rig.post(f"{SM_CONTEXTS}/1/release", {}))[1]["cause"] == "CONTEXT_NOT_FOUND"
@@ -208,9 +143,9 @@ def test_an_address_that_a_silent_upf_may_have_is_not_given_out_again_before_tha
         assert len(rig.world.upfs["upf-cloud"]) == 1
         answer_again(rig.world)
         assert (await rig.post(SM_CONTEXTS, body()))[1]["ueIpv4Address"] == "10.45.0.3"
-        rig.smf.on_upf_lost("upf-edge", "released")
+        rig.smf.restoration.on_lost("upf-edge", "released")
         assert (await rig.post(SM_CONTEXTS, body(supi="ue2")))[1]["ueIpv4Address"] == "10.45.0.4"
-        rig.smf.on_upf_lost("upf-cloud", "released")
+        rig.smf.restoration.on_lost("upf-cloud", "released")
         assert (await rig.post(SM_CONTEXTS, body(supi="ue3")))[1]["ueIpv4Address"] == "10.45.0.2"
 
     run(scenario)
@@ -248,38 +183,8 @@ def test_a_session_whose_ulcl_may_be_left_over_keeps_its_address(run: Run) -> No
         answer_again(rig.world)
         assert (await rig.post(f"{SM_CONTEXTS}/1/release", {}))[0] == 204
         assert (await rig.post(SM_CONTEXTS, body()))[1]["ueIpv4Address"] == "10.45.0.3"
-        rig.smf.on_upf_lost("upf-edge", "released")
+        rig.smf.restoration.on_lost("upf-edge", "released")
         assert (await rig.post(SM_CONTEXTS, body(supi="ue2")))[1]["ueIpv4Address"] == "10.45.0.2"
-
-    run(scenario)
-
-
-def test_sessions_of_a_upf_that_is_lost_are_lost(run: Run) -> None:
-    async def scenario(rig: Rig) -> None:
-        await rig.active()
-        await rig.active(supi="ue2")
-        assert (await rig.post("/ulcl", INSERT))[0] == 200
-        for _ in range(2):
-            rig.smf.on_upf_lost("upf-edge", "the peer has restarted")
-        lost = [event for event in rig.events if event["event"] == "session_lost"]
-        assert lost == [
-            {"event": "session_lost", "ue": "ue1", "ref": "1", "upf": "upf-edge", "reason": "the peer has restarted"}
-        ]
-        assert [session.state for session in rig.smf.sessions] == [State.LOST, State.ACTIVE]
-        async with rig.management.delete("/ulcl/ue1") as response:
-            assert (await response.json())["detail"] == "cannot remove the UL CL: session 1 is lost"
-        assert (await rig.post(f"{SM_CONTEXTS}/1/release", {}))[0] == 204
-        assert (await rig.post(SM_CONTEXTS, body()))[0] == 201
-
-    run(scenario)
-
-
-def test_a_session_lost_during_a_procedure_stays_lost(run: Run) -> None:
-    async def scenario(rig: Rig) -> None:
-        await rig.active()
-        rig.world.after_each = lambda: rig.smf.on_upf_lost("upf-cloud", "no heartbeat")
-        assert (await rig.post("/ulcl", INSERT))[0] == 200
-        assert [session.state for session in rig.smf.sessions] == [State.LOST]
 
     run(scenario)
 
@@ -387,7 +292,7 @@ def test_a_session_report_is_acknowledged_if_the_session_is_known(run: Run) -> N
     async def scenario(rig: Rig) -> None:
         await rig.active()
         (session,) = rig.smf.sessions
-        answer = rig.smf.on_session_report(SessionReportRequest(session.psa.cp_seid, ReportType.DLDR))
+        answer = rig.smf.reports.take("upf-cloud", SessionReportRequest(session.psa.cp_seid, ReportType.DLDR))
         assert (answer.seid, answer.cause) == (session.psa.up_seid, Cause.REQUEST_ACCEPTED)
         assert rig.events[-1] == {
             "event": "session_report",
@@ -396,7 +301,7 @@ def test_a_session_report_is_acknowledged_if_the_session_is_known(run: Run) -> N
             "upf": "upf-cloud",
             "report": ["DLDR"],
         }
-        unknown = rig.smf.on_session_report(SessionReportRequest(99, ReportType.DLDR))
+        unknown = rig.smf.reports.take("upf-cloud", SessionReportRequest(99, ReportType.DLDR))
         assert (unknown.seid, unknown.cause) == (0, Cause.SESSION_CONTEXT_NOT_FOUND)
 
     run(scenario)
@@ -408,17 +313,3 @@ def test_an_unknown_path_is_a_problem_too(run: Run) -> None:
         assert (status, problem["title"]) == (404, "Not Found")
 
     run(scenario)
-
-
-def test_the_table_of_states() -> None:
-    """What is not listed is refused; nothing is allowed on a released session."""
-    assert {operation for state, operation in TRANSITIONS if state is State.INACTIVE} == {
-        Operation.ACTIVATE,
-        Operation.RELEASE,
-    }
-    assert {operation for state, operation in TRANSITIONS if state is State.LOCAL_BREAKOUT} == {
-        Operation.ACTIVATE,
-        Operation.REMOVE_ULCL,
-        Operation.RELEASE,
-    }
-    assert not [state for state, _ in TRANSITIONS if state is State.RELEASED]

@@ -9,9 +9,19 @@ from typing import Any
 import pytest
 
 from core_stub.config import PfcpServer
-from core_stub.pfcp.ies import Cause, NodeId, ReportType
+from core_stub.pfcp.ies import (
+    AssociationReleaseFlags,
+    Cause,
+    NodeId,
+    NodeReportType,
+    RemoteGtpuPeer,
+    ReportType,
+)
 from core_stub.pfcp.messages import (
+    AssociationUpdateRequest,
     NfRequest,
+    NodeReportRequest,
+    NodeReportResponse,
     Response,
     SessionDeletionRequest,
     SessionDeletionResponse,
@@ -51,11 +61,13 @@ def smf(peer: Address, events: list[dict[str, Any]]) -> PfcpN4:
 
 def test_an_association_is_made_and_made_again() -> None:
     events: list[dict[str, Any]] = []
+    up: list[str] = []
     lost: list[tuple[str, str]] = []
 
     async def scenario() -> None:
         async with upf() as peer:
             n4 = smf(peer.local_address, events)
+            n4.on_up = up.append
             n4.on_lost = lambda name, reason: lost.append((name, reason))
             deletion = SessionDeletionRequest(1)
             with pytest.raises(NotAssociatedError, match="upf is not associated"):
@@ -76,6 +88,7 @@ def test_an_association_is_made_and_made_again() -> None:
         ("association", "upf", "up"),
     ]
     assert lost == [("upf", events[2]["reason"])]
+    assert up == ["upf", "upf"]
 
 
 def test_a_session_report_reaches_the_smf() -> None:
@@ -84,7 +97,8 @@ def test_a_session_report_reaches_the_smf() -> None:
     async def scenario() -> None:
         async with upf() as peer:
             n4 = smf(peer.local_address, events)
-            n4.on_report = lambda report: SessionReportResponse(report.seid + 1, Cause.REQUEST_ACCEPTED)
+            n4.on_up = lambda name: None
+            n4.on_report = lambda name, report: SessionReportResponse(report.seid + 1, Cause.REQUEST_ACCEPTED)
             async with n4.connected():
                 await eventually_async(lambda: n4.associations["upf"][1])
                 there = (str(SMF), peer.local_address[1])
@@ -95,3 +109,35 @@ def test_a_session_report_reaches_the_smf() -> None:
                 assert refused.cause is Cause.SERVICE_NOT_SUPPORTED
 
     asyncio.run(scenario())
+
+
+def test_what_a_upf_says_of_itself_is_heard() -> None:
+    events: list[dict[str, Any]] = []
+    node_id = NodeId("upf.example")
+    gnb = RemoteGtpuPeer(IPv4Address("10.1.0.7"))
+
+    async def scenario() -> None:
+        async with upf() as peer:
+            n4 = smf(peer.local_address, events)
+            n4.on_up = lambda name: None
+            async with n4.connected():
+                await eventually_async(lambda: n4.is_associated("upf"))
+                there = (str(SMF), peer.local_address[1])
+                failure = NodeReportRequest(node_id, NodeReportType.UPFR, path_failures=(gnb,))
+                answer = await peer.request(there, failure)
+                assert isinstance(answer, NodeReportResponse)
+                assert (answer.node_id, answer.cause) == (NodeId(SMF), Cause.REQUEST_ACCEPTED)
+                recovery = NodeReportRequest(node_id, NodeReportType.UPRR, path_recoveries=(gnb,))
+                await peer.request(there, recovery)
+                # One that is about to leave is still there, but gets nothing new.
+                leaving = AssociationUpdateRequest(node_id, release=AssociationReleaseFlags.SARR)
+                await peer.request(there, leaving)
+                await eventually_async(lambda: not n4.is_associated("upf"))
+                assert n4.associations["upf"][1]
+
+    asyncio.run(scenario())
+    paths = [event for event in events if event["event"] == "gtpu_path"]
+    assert paths == [
+        {"event": "gtpu_path", "upf": "upf", "remote": "10.1.0.7", "state": "down"},
+        {"event": "gtpu_path", "upf": "upf", "remote": "10.1.0.7", "state": "up"},
+    ]

@@ -40,3 +40,32 @@ def test_an_address_is_given_back_once() -> None:
     pool.release(address)
     with pytest.raises(KeyError):
         pool.release(address)
+
+
+def test_ranges_are_used_from_the_lowest_on() -> None:
+    high, low = IPv4Address("10.45.0.5"), IPv4Address("10.45.0.2")
+    pool = AddressPool(NET, ranges=[(high, high), (low, low)])
+    assert [pool.allocate() for _ in range(2)] == [low, high]
+    with pytest.raises(PoolExhaustedError):
+        pool.allocate()
+
+
+def test_an_address_can_be_taken_out_of_its_turn() -> None:
+    pool = AddressPool(NET)
+    pool.take(IPv4Address("10.45.0.4"))
+    assert [str(pool.allocate()) for _ in range(3)] == ["10.45.0.2", "10.45.0.3", "10.45.0.5"]
+    pool.release(IPv4Address("10.45.0.2"))
+    pool.take(IPv4Address("10.45.0.2"))
+    for address in ("10.45.0.2", "10.45.0.1", "10.46.0.1"):
+        with pytest.raises(KeyError):
+            pool.take(IPv4Address(address))
+    assert str(pool.allocate()) == "10.45.0.6"
+
+
+def test_a_pool_says_when_it_is_exhausted() -> None:
+    pool = AddressPool(NET)
+    for _ in range(5):
+        assert not pool.is_exhausted
+        pool.allocate()
+    assert pool.is_exhausted
+    assert pool.in_use == 5

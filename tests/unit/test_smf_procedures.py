@@ -28,17 +28,18 @@ from core_stub.pfcp.messages import (
     SessionEstablishmentRequest,
     SessionModificationRequest,
 )
-from core_stub.smf import procedures
-from core_stub.smf.procedures import Insertion
+from core_stub.smf.procedures import lifecycle, ulcl
+from core_stub.smf.procedures.ulcl import Insertion
 from core_stub.smf.run import Ports, ProcedureError, Step
-from core_stub.smf.session import CpEnd, PduSession, SessionRequest, SmContext, State
+from core_stub.smf.session import N4Session, PduSession, SessionRequest, SmContext, State
 from tests.support.smf import GNB, MEC_FLOW, World
 
 SMF = IPv4Address("10.1.0.2")
 UE = IPv4Address("10.45.0.2")
 CONTEXT = SmContext("1", SessionRequest("ue1", 1, "internet", (1, None), "http://10.1.0.7:7778"), 1, UE)
 GUARD_S = 0.2
-INSERTION = Insertion("upf-edge", CpEnd(SMF, 12), (MEC_FLOW,))
+DRAFT = lifecycle.draft(CONTEXT, N4Session("upf-cloud", 11))
+INSERTION = Insertion(N4Session("upf-edge", 12), (MEC_FLOW,))
 FAULTS = ["rejected", "request lost", "answer lost"]
 
 
@@ -49,13 +50,14 @@ class Bench:
         self.world = World()
         self.steps: list[Step] = []
         clock = count(1000)
-        self.ports = Ports(self.world, self.world, self.steps.append, lambda: float(next(clock)), self.world.sleep)
+        now, sleep = (lambda: float(next(clock))), self.world.sleep
+        self.ports = Ports(SMF, GUARD_S, self.world, self.world, self.steps.append, now, sleep)
 
     def active(self) -> PduSession:
         """An active session with the PSA in the cloud; the record starts after it."""
-        session = asyncio.run(procedures.establish(self.ports, CONTEXT, "upf-cloud", CpEnd(SMF, 11)))
+        session = asyncio.run(lifecycle.establish(self.ports, DRAFT))
         self.world.gnb_n3 = session.n3
-        session = asyncio.run(procedures.activate(self.ports, session, GNB))
+        session = asyncio.run(lifecycle.activate(self.ports, session, GNB))
         self.forget()
         return session
 
@@ -66,11 +68,11 @@ class Bench:
         return session
 
     def insert(self, session: PduSession) -> PduSession:
-        return asyncio.run(procedures.insert_ulcl(self.ports, session, GNB, INSERTION, GUARD_S))
+        return asyncio.run(ulcl.insert_ulcl(self.ports, session, INSERTION))
 
     def remove(self, session: PduSession) -> PduSession:
         assert session.ulcl is not None
-        return asyncio.run(procedures.remove_ulcl(self.ports, session, session.ulcl, GNB, GUARD_S))
+        return asyncio.run(ulcl.remove_ulcl(self.ports, session, session.ulcl))
 
     def forget(self) -> None:
         self.world.calls.clear()
@@ -100,7 +102,7 @@ def bench() -> Bench:
 
 
 def test_establishment_carries_what_an_open5gs_upf_needs(bench: Bench) -> None:
-    session = asyncio.run(procedures.establish(bench.ports, CONTEXT, "upf-cloud", CpEnd(SMF, 11)))
+    session = asyncio.run(lifecycle.establish(bench.ports, DRAFT))
     ((upf, request),) = bench.world.calls
     assert upf == "upf-cloud"
     assert isinstance(request, SessionEstablishmentRequest)
@@ -133,9 +135,9 @@ def test_establishment_carries_what_an_open5gs_upf_needs(bench: Bench) -> None:
 
 
 def test_activation_sends_downlink_to_the_gnb(bench: Bench) -> None:
-    session = asyncio.run(procedures.establish(bench.ports, CONTEXT, "upf-cloud", CpEnd(SMF, 11)))
+    session = asyncio.run(lifecycle.establish(bench.ports, DRAFT))
     assert bench.world.downlink_path() == []
-    session = asyncio.run(procedures.activate(bench.ports, session, GNB))
+    session = asyncio.run(lifecycle.activate(bench.ports, session, GNB))
     request = bench.world.calls[-1][1]
     assert isinstance(request, SessionModificationRequest)
     assert request.seid == session.psa.up_seid
@@ -155,13 +157,13 @@ def test_activation_sends_downlink_to_the_gnb(bench: Bench) -> None:
 def test_a_path_switch_behind_a_ulcl_changes_the_downlink_of_the_ulcl(bench: Bench) -> None:
     session = bench.broken_out()
     elsewhere = FTeid(0x99, IPv4Address("10.1.0.8"))
-    session = asyncio.run(procedures.activate(bench.ports, session, elsewhere))
+    session = asyncio.run(lifecycle.activate(bench.ports, session, elsewhere))
     assert bench.messages() == [("upf-edge", "SessionModificationRequest")]
     assert (session.state, session.gnb_f_teid) == (State.LOCAL_BREAKOUT, elsewhere)
 
 
 def test_release_deletes_the_session_at_every_upf(bench: Bench) -> None:
-    session = asyncio.run(procedures.release(bench.ports, bench.broken_out()))
+    session = asyncio.run(lifecycle.release(bench.ports, bench.broken_out()))
     assert session.state is State.RELEASED
     assert bench.messages() == [("upf-edge", "SessionDeletionRequest"), ("upf-cloud", "SessionDeletionRequest")]
     assert bench.world.upfs == {"upf-cloud": {}, "upf-edge": {}}
@@ -171,15 +173,15 @@ def test_a_release_whose_answer_was_lost_can_be_repeated(bench: Bench) -> None:
     session = bench.broken_out()
     bench.world.fault = (0, "answer lost")
     with pytest.raises(ProcedureError, match="release: step delete_ulcl: upf-edge does not answer"):
-        asyncio.run(procedures.release(bench.ports, session))
-    assert asyncio.run(procedures.release(bench.ports, session)).state is State.RELEASED
+        asyncio.run(lifecycle.release(bench.ports, session))
+    assert asyncio.run(lifecycle.release(bench.ports, session)).state is State.RELEASED
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_failed_establishment_leaves_nothing(bench: Bench, fault: str) -> None:
     bench.world.fault = (0, fault)
     with pytest.raises(ProcedureError, match="step establish_psa"):
-        asyncio.run(procedures.establish(bench.ports, CONTEXT, "upf-cloud", CpEnd(SMF, 11)))
+        asyncio.run(lifecycle.establish(bench.ports, DRAFT))
     assert bench.world.upfs["upf-cloud"] == {}
 
 
@@ -217,8 +219,8 @@ def test_insertion_what_the_psa_is_told(bench: Bench) -> None:
     assert (pdr.pdr_id, pdr.far_id, pdr.precedence) == (3, 2, 65535)
     assert pdr.pdi.source_interface is Interface.ACCESS
     assert pdr.pdi.source_interface_type is InterfaceType.N9_FOR_ROAMING
-    # With a CHOOSE ID an Open5GS UPF could answer with the F-TEID that is there already.
-    assert pdr.pdi.f_teid == FTeid(choose=True, choose_ipv4=True)
+    # With the CHOOSE ID of the first way in, an Open5GS UPF would answer with the F-TEID that is there already.
+    assert pdr.pdi.f_teid == FTeid(choose=True, choose_ipv4=True, choose_id=3)
     assert isinstance(moved, SessionModificationRequest)
     assert moved.update_fars[0].forwarding is not None
     header = moved.update_fars[0].forwarding.outer_header_creation
@@ -234,7 +236,7 @@ def test_insertion_what_the_ulcl_is_told(bench: Bench) -> None:
     session = bench.insert(bench.active())
     (request,) = [what for _, what in bench.world.calls if isinstance(what, SessionEstablishmentRequest)]
     assert request.cp_f_seid == FSeid(12, SMF)
-    local_downlink, default, local, n9_downlink = request.create_pdrs
+    local_downlink, default, local, n9_downlink = sorted(request.create_pdrs, key=lambda pdr: pdr.pdr_id)
     assert local.precedence < default.precedence
     assert local.pdi.sdf_filters == (SdfFilter(MEC_FLOW),)
     assert default.pdi.sdf_filters == ()
@@ -243,7 +245,8 @@ def test_insertion_what_the_ulcl_is_told(bench: Bench) -> None:
     assert local.pdi.f_teid.choose_id is not None
     assert local_downlink.pdi.source_interface_type is InterfaceType.N6
     assert n9_downlink.pdi.source_interface is Interface.CORE
-    assert n9_downlink.pdi.f_teid == FTeid(choose=True, choose_ipv4=True)
+    assert n9_downlink.pdi.f_teid == FTeid(choose=True, choose_ipv4=True, choose_id=4)
+    assert local.pdi.f_teid.choose_id != 4
     assert n9_downlink.outer_header_removal is OuterHeaderRemoval.GTPU_UDP_IP
     fars = {far.far_id: far.forwarding for far in request.create_fars}
     to_gnb, to_psa, to_n6 = (fars[pdr.far_id or 0] for pdr in (local_downlink, default, local))
@@ -465,7 +468,7 @@ def test_a_ulcl_left_over_is_deleted_with_the_session(bench: Bench) -> None:
         bench.remove(session)
     bench.world.fault = None
     assert caught.value.session is not None
-    asyncio.run(procedures.release(bench.ports, caught.value.session))
+    asyncio.run(lifecycle.release(bench.ports, caught.value.session))
     assert bench.world.upfs == {"upf-cloud": {}, "upf-edge": {}}
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Address
-from random import Random
 
 import pytest
 
 from core_stub.errors import RemoteProtocolError
 from core_stub.gtpu import PduType, Tunnel
 from core_stub.pfcp.ies import (
+    ApplicationPfds,
     ApplyAction,
     Cause,
     CreateBar,
@@ -27,32 +27,38 @@ from core_stub.pfcp.ies import (
     MeasurementMethod,
     OuterHeaderRemoval,
     Pdi,
+    PfdContents,
     ReportingTriggers,
     ReportType,
     SdfFilter,
     UeIpAddress,
+    UpdateBar,
     UpdateFar,
     UpdatePdr,
+    UpdateQer,
+    UpdateUrr,
     Volume,
     VolumeMeasurement,
 )
 from core_stub.pfcp.messages import (
+    PfdManagementRequest,
     Request,
     SessionDeletionRequest,
     SessionDeletionResponse,
     SessionEstablishmentRequest,
-    SessionEstablishmentResponse,
     SessionModificationRequest,
     SessionModificationResponse,
     SessionReportRequest,
 )
-from core_stub.upf.control import SessionEvent, UpfControl
-from core_stub.upf.rules import Counter, Decapsulate, Drop, Encapsulate, Rule
-from core_stub.upf.sdf import parse_flow_description
+from core_stub.sdf import parse_flow_description
+from core_stub.upf.rules import Buffer, Decapsulate, Drop, Encapsulate, Reading
 from tests.support.upf import (
     CP_SEID,
+    GTPU,
+    N4,
+    SMF,
     UE,
-    RecordingUserPlane,
+    Upf,
     choose,
     downlink,
     establishment,
@@ -62,50 +68,6 @@ from tests.support.upf import (
     tunnelling,
     uplink,
 )
-
-SMF = ("192.0.2.9", 8805)
-N4 = IPv4Address("192.0.2.1")
-GTPU = IPv4Address("192.0.2.2")
-
-
-class Upf:
-    """A control with what it did."""
-
-    def __init__(self) -> None:
-        self.user_plane = RecordingUserPlane()
-        self.events: list[SessionEvent] = []
-        self.control = UpfControl(
-            n4_address=N4,
-            gtpu_address=GTPU,
-            user_plane=self.user_plane,
-            on_event=self.events.append,
-            random=Random(1),
-        )
-
-    def establish(self, request: SessionEstablishmentRequest) -> SessionEstablishmentResponse:
-        response = self.control.handle(SMF, request)
-        assert isinstance(response, SessionEstablishmentResponse)
-        return response
-
-    def modify(self, request: SessionModificationRequest) -> SessionModificationResponse:
-        response = self.control.handle(SMF, request)
-        assert isinstance(response, SessionModificationResponse)
-        return response
-
-    def delete(self, request: SessionDeletionRequest) -> SessionDeletionResponse:
-        response = self.control.handle(SMF, request)
-        assert isinstance(response, SessionDeletionResponse)
-        return response
-
-    def accepted(self, *rules: CreatePdr | CreateFar) -> tuple[int, dict[int, FTeid]]:
-        """(UP SEID, PDR ID → F-TEID) of a session with these rules."""
-        response = self.establish(establishment(*rules))
-        assert response.cause is Cause.REQUEST_ACCEPTED
-        assert response.up_f_seid
-        return response.up_f_seid.seid, {pdr.pdr_id: pdr.f_teid for pdr in response.created_pdrs if pdr.f_teid}
-
-    def rules(self, seid: int) -> dict[int, Rule]:
-        return {rule.pdr_id: rule for rule in self.user_plane.applied[seid].rules}
 
 
 @pytest.fixture
@@ -176,8 +138,8 @@ def test_an_establishment_of_open5gs_is_answered_as_it_needs(upf: Upf) -> None:
     assert all(f_teid and f_teid.ipv4 == GTPU and f_teid.teid and not f_teid.choose for f_teid in created.values())
     rules = upf.rules(response.up_f_seid.seid)
     assert list(rules) == [3, 4, 1, 2]
-    assert rules[2].action == Decapsulate()
-    assert rules[1].action == Drop(), "no gNB yet"
+    assert rules[2].action == Decapsulate("n6")
+    assert rules[1].action == Buffer(1, packets=128, octets=128 * 2048, notify=True), "no gNB yet"
     assert rules[1].match.ue_address == UE
 
 
@@ -206,7 +168,7 @@ def test_activation_sends_downlink_to_the_gnb_with_the_qfi(upf: Upf) -> None:
 def test_deactivation_keeps_the_forwarding_parameters(upf: Upf) -> None:
     seid, _ = upf.accepted(downlink(1, 1), to_tunnel(1, Interface.ACCESS, 5, "198.51.100.1"))
     upf.modify(SessionModificationRequest(seid, update_fars=(UpdateFar(1, ApplyAction.BUFF),)))
-    assert upf.rules(seid)[1].action == Drop()
+    assert upf.rules(seid)[1].action == Buffer(1, packets=128, octets=128 * 2048, notify=False)
     upf.modify(SessionModificationRequest(seid, update_fars=(UpdateFar(1, ApplyAction.FORW),)))
     assert isinstance(upf.rules(seid)[1].action, Encapsulate)
 
@@ -229,7 +191,7 @@ def test_an_uplink_classifier_tries_its_filters_first(upf: Upf) -> None:
     assert f_teids[2] == f_teids[3] != f_teids[4]
     rules = [rule for rule in upf.user_plane.applied[seid].rules if rule.match.teid == f_teids[2].teid]
     n9 = Tunnel(IPv4Address("198.51.100.2"), 0x22, 1, PduType.UPLINK)
-    assert [rule.action for rule in rules] == [Decapsulate(), Encapsulate(n9)]
+    assert [rule.action for rule in rules] == [Decapsulate("n6"), Encapsulate(n9)]
 
 
 def test_what_comes_by_n9_goes_down_to_the_gnb(upf: Upf) -> None:
@@ -292,6 +254,24 @@ def test_end_markers_go_to_the_old_tunnel(upf: Upf) -> None:
     assert upf.user_plane.applied[seid].end_markers == (old,)
 
 
+def activating(pdr_id: int, name: str) -> CreatePdr:
+    return replace(uplink(pdr_id, 2), activate_predefined_rules=(name,))
+
+
+def detecting(pdr_id: int, application_id: str) -> CreatePdr:
+    pdr = uplink(pdr_id, 2)
+    return replace(pdr, pdi=replace(pdr.pdi, application_id=application_id))
+
+
+def within(pdr_id: int, network_instance: str) -> CreatePdr:
+    pdr = uplink(pdr_id, 2)
+    return replace(pdr, pdi=replace(pdr.pdi, network_instance=network_instance))
+
+
+def forwarding_to(network_instance: str) -> CreateFar:
+    return CreateFar(8, ApplyAction.FORW, ForwardingParameters(Interface.CORE, network_instance))
+
+
 @pytest.mark.parametrize(
     ("change", "cause", "failed_rule_id"),
     [
@@ -301,6 +281,23 @@ def test_end_markers_go_to_the_old_tunnel(upf: Upf) -> None:
         ({"create_fars": (to_n6(2),)}, Cause.RULE_CREATION_MODIFICATION_FAILURE, (1, 2)),
         ({"create_pdrs": (uplink(7, 9),)}, Cause.RULE_CREATION_MODIFICATION_FAILURE, (0, 7)),
         ({"create_pdrs": (uplink(7, 2, flows=("garbage",)),)}, Cause.RULE_CREATION_MODIFICATION_FAILURE, (0, 7)),
+        ({"create_pdrs": (activating(7, "unheard-of"),)}, Cause.UNKNOWN_PRE_DEFINED_RULE, (0, 7)),
+        ({"create_pdrs": (detecting(7, "unheard-of"),)}, Cause.UNKNOWN_APPLICATION_ID, (0, 7)),
+        ({"update_pdrs": (UpdatePdr(2, pdi=detecting(2, "unheard-of").pdi),)}, Cause.UNKNOWN_APPLICATION_ID, (0, 2)),
+        ({"create_pdrs": (within(7, "elsewhere"),)}, Cause.RULE_CREATION_MODIFICATION_FAILURE, (0, 7)),
+        ({"create_pdrs": (replace(uplink(7, 2), urr_ids=(9,)),)}, Cause.RULE_CREATION_MODIFICATION_FAILURE, (0, 7)),
+        (
+            {"create_fars": (CreateFar(8, ApplyAction.BUFF, bar_id=9),)},
+            Cause.RULE_CREATION_MODIFICATION_FAILURE,
+            (1, 8),
+        ),
+        ({"create_fars": (forwarding_to("elsewhere"),)}, Cause.RULE_CREATION_MODIFICATION_FAILURE, (1, 8)),
+        ({"update_qers": (UpdateQer(9),)}, Cause.RULE_CREATION_MODIFICATION_FAILURE, (2, 9)),
+        ({"remove_urrs": (9,)}, Cause.RULE_CREATION_MODIFICATION_FAILURE, (3, 9)),
+        ({"update_urrs": (UpdateUrr(9),)}, Cause.RULE_CREATION_MODIFICATION_FAILURE, (3, 9)),
+        ({"query_urrs": (9,)}, Cause.RULE_CREATION_MODIFICATION_FAILURE, (3, 9)),
+        ({"remove_bars": (9,)}, Cause.RULE_CREATION_MODIFICATION_FAILURE, (4, 9)),
+        ({"update_bars": (UpdateBar(9),)}, Cause.RULE_CREATION_MODIFICATION_FAILURE, (4, 9)),
         ({"update_pdrs": (UpdatePdr(9),)}, Cause.RULE_CREATION_MODIFICATION_FAILURE, (0, 9)),
         ({"update_fars": (UpdateFar(9),)}, Cause.RULE_CREATION_MODIFICATION_FAILURE, (1, 9)),
         ({"create_fars": (CreateFar(8, ApplyAction.FORW),)}, Cause.CONDITIONAL_IE_MISSING, None),
@@ -345,6 +342,12 @@ def test_a_rejected_modification_changes_nothing(
         ),
         (
             establishment(uplink(2, 2, f_teid=FTeid(choose=True, choose_ipv6=True)), to_n6(2)),
+            Cause.INVALID_F_TEID_ALLOCATION_OPTION,
+            21,
+            (0, 2),
+        ),
+        (
+            establishment(uplink(2, 2, f_teid=FTeid(0, GTPU)), to_n6(2)),
             Cause.RULE_CREATION_MODIFICATION_FAILURE,
             None,
             (0, 2),
@@ -356,15 +359,6 @@ def test_a_rejected_modification_changes_nothing(
             (0, 2),
         ),
         (
-            establishment(
-                replace(uplink(2, 2), pdi=replace(uplink(2, 2).pdi, sdf_filters=(SdfFilter(traffic_class=0x2800),))),
-                to_n6(2),
-            ),
-            Cause.SERVICE_NOT_SUPPORTED,
-            23,
-            None,
-        ),
-        (
             establishment(replace(uplink(2, 2), urr_ids=(3,)), to_n6(2)),
             Cause.RULE_CREATION_MODIFICATION_FAILURE,
             None,
@@ -374,12 +368,15 @@ def test_a_rejected_modification_changes_nothing(
 )
 def test_a_rejected_establishment_says_why_and_leaves_nothing(
     upf: Upf,
+    *,
+    caplog: pytest.LogCaptureFixture,
     request_: SessionEstablishmentRequest,
     cause: Cause,
     offending_ie: int | None,
     failed_rule_id: tuple[int, int] | None,
 ) -> None:
     response = upf.establish(request_)
+    assert f"192.0.2.9:8805: session establishment rejected: {cause.name}: " in caplog.text
     assert (response.seid, response.cause) == (CP_SEID, cause)
     assert (response.offending_ie, response.failed_rule_id) == (offending_ie, failed_rule_id)
     assert response.up_f_seid is None
@@ -389,14 +386,14 @@ def test_a_rejected_establishment_says_why_and_leaves_nothing(
 
 @pytest.mark.parametrize("request_", [SessionModificationRequest(404), SessionDeletionRequest(404)])
 def test_an_unknown_seid_is_answered_with_seid_0(upf: Upf, request_: Request) -> None:
-    response = upf.control.handle(SMF, request_)
+    response = upf.control.handle(SMF, request_, 0.0)
     assert isinstance(response, SessionModificationResponse | SessionDeletionResponse)
     assert (response.seid, response.cause) == (0, Cause.SESSION_CONTEXT_NOT_FOUND)
 
 
 def test_a_request_that_is_for_an_smf_is_refused(upf: Upf) -> None:
     with pytest.raises(RemoteProtocolError):
-        upf.control.handle(SMF, SessionReportRequest(1, ReportType.DLDR))
+        upf.control.handle(SMF, SessionReportRequest(1, ReportType.DLDR), 0.0)
 
 
 def test_addresses_and_teids_belong_to_one_session(upf: Upf) -> None:
@@ -420,8 +417,33 @@ def test_an_establishment_with_the_f_seid_of_a_session_replaces_it(upf: Upf) -> 
 def test_the_same_seid_of_another_peer_is_another_session(upf: Upf) -> None:
     upf.accepted(downlink(1, 1), to_n6(1))
     request = establishment(downlink(1, 1, ue=IPv4Address("10.45.0.3")), to_n6(1))
-    upf.control.handle(("192.0.2.8", 8805), request)
+    upf.control.handle(("192.0.2.8", 8805), request, 0.0)
     assert len(list(upf.control.sessions)) == 2
+
+
+def test_a_session_does_not_take_the_f_seid_of_another(upf: Upf) -> None:
+    first = upf.established(establishment(downlink(1, 1), to_n6(1)))
+    second = upf.established(establishment(downlink(1, 1, ue=IPv4Address("10.45.0.3")), to_n6(1), cp_seid=2))
+    own, other, new = (FSeid(seid, IPv4Address("192.0.2.9")) for seid in (2, CP_SEID, 3))
+    refused = upf.modify(SessionModificationRequest(second, other))
+    assert (refused.cause, refused.offending_ie) == (Cause.MANDATORY_IE_INCORRECT, 57)
+    for f_seid in (own, new):
+        assert upf.modify(SessionModificationRequest(second, f_seid)).seid == f_seid.seid
+    for seid in (first, second):
+        assert upf.delete(SessionDeletionRequest(seid)).cause is Cause.REQUEST_ACCEPTED
+
+
+def test_an_address_belongs_to_one_session_even_while_nothing_can_match(upf: Upf) -> None:
+    upf.accepted(downlink(1, 1), to_n6(1))
+    upf.control.handle(
+        SMF, PfdManagementRequest((ApplicationPfds("a", ((PfdContents("permit out ip from any to any"),),)),)), 0.0
+    )
+    other = downlink(1, 1, ue=IPv4Address("10.45.0.3"))
+    other = replace(other, pdi=replace(other.pdi, application_id="a"))
+    seid = upf.established(establishment(other, to_n6(1), cp_seid=2))
+    upf.control.handle(SMF, PfdManagementRequest(), 0.0)
+    update = UpdatePdr(1, pdi=replace(downlink(1, 1).pdi))
+    assert upf.modify(SessionModificationRequest(seid, update_pdrs=(update,))).failed_rule_id == (0, 1)
 
 
 def test_deletion_frees_everything_and_reports_usage(upf: Upf) -> None:
@@ -429,7 +451,7 @@ def test_deletion_frees_everything_and_reports_usage(upf: Upf) -> None:
     response = upf.establish(request)
     assert response.up_f_seid
     seid = response.up_f_seid.seid
-    upf.user_plane.counts[seid] = {1: Counter(3, 300), 2: Counter(5, 500)}
+    upf.user_plane.meters[seid] = {1: Reading(0, 300, 0, 3)}
     deleted = upf.delete(SessionDeletionRequest(seid))
     assert (deleted.seid, deleted.cause) == (CP_SEID, Cause.REQUEST_ACCEPTED)
     assert [report.volume for report in deleted.usage_reports] == [VolumeMeasurement(300, 0, 300)]
@@ -442,9 +464,9 @@ def test_usage_of_a_pdr_that_is_gone_is_still_reported(upf: Upf) -> None:
     assert response.up_f_seid
     seid = response.up_f_seid.seid
     again = replace(downlink(7, 1), urr_ids=(1,))
-    upf.user_plane.counts[seid] = {1: Counter(3, 300)}
+    upf.user_plane.meters[seid] = {1: Reading(0, 300, 0, 3)}
     upf.modify(SessionModificationRequest(seid, remove_pdrs=(1,), create_pdrs=(again,)))
-    upf.user_plane.counts[seid] = {7: Counter(1, 50)}
+    upf.user_plane.meters[seid] = {1: Reading(0, 350, 0, 4)}
     removed = upf.modify(SessionModificationRequest(seid, update_pdrs=(UpdatePdr(7, urr_ids=()),), remove_urrs=(1,)))
     assert [report.volume for report in removed.usage_reports] == [VolumeMeasurement(350, 0, 350)]
 

@@ -10,19 +10,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core_stub.upf.sdf import Flow, FlowDescriptionError, flow_of, parse_flow_description
+from core_stub.flow import Flow, flow_of
+from core_stub.sdf import FlowDescriptionError, FlowFilter, parse_flow_description
 
 
 def ipv4(
-    source: str, destination: str, *, protocol: int = 17, ports: tuple[int, int] = (1000, 2000), fragment: int = 0
+    source: str,
+    destination: str,
+    *,
+    protocol: int = 17,
+    ports: tuple[int, int] = (1000, 2000),
+    fragment: int = 0,
+    tos: int = 0,
 ) -> bytes:
-    header = struct.pack("!BBHHHBBH", 0x45, 0, 28, 0, fragment, 64, protocol, 0)
+    header = struct.pack("!BBHHHBBH", 0x45, tos, 28, 0, fragment, 64, protocol, 0)
     return header + socket.inet_aton(source) + socket.inet_aton(destination) + struct.pack("!HHHH", *ports, 8, 0)
 
 
-def ipv6(source: str, destination: str, *, next_header: int, rest: bytes) -> bytes:
+def ipv6(source: str, destination: str, *, next_header: int, rest: bytes, first_word: int = 6 << 28) -> bytes:
     addresses = ip_address(source).packed + ip_address(destination).packed
-    return struct.pack("!IHBB", 6 << 28, len(rest), next_header, 64) + addresses + rest
+    return struct.pack("!IHBB", first_word, len(rest), next_header, 64) + addresses + rest
 
 
 def matches(description: str, packet: bytes) -> bool:
@@ -47,6 +54,11 @@ def matches(description: str, packet: bytes) -> bool:
         ("permit out 17 from any 80,1001-1100 to any", False),
         ("permit out 17 from any to any 1999", False),
         ("permit out ip from ::/0 to assigned", False),
+        ("permit out ip from !203.0.113.10 to assigned", False),
+        ("permit out ip from !203.0.113.0/24 to assigned", False),
+        ("permit out ip from !203.0.114.0/24 to !10.46.0.0/16", True),
+        ("permit out ip from any to !10.45.0.0/16", False),
+        ("permit out ip from !2001:db8::/32 to any", False),
     ],
 )
 def test_what_a_description_takes(description: str, expected: bool) -> None:
@@ -57,6 +69,36 @@ def test_uplink_is_the_description_with_its_sides_swapped() -> None:
     uplink = parse_flow_description("permit out 17 from 203.0.113.10 2000 to assigned 1000").swapped().compile()
     assert uplink(flow_of(ipv4("10.45.0.2", "203.0.113.10")) or pytest.fail())
     assert not uplink(flow_of(ipv4("203.0.113.10", "10.45.0.2")) or pytest.fail())
+
+
+@pytest.mark.parametrize(
+    ("flow_filter", "expected"),
+    [
+        (FlowFilter(traffic_class=(0xB8, 0xFC)), True),
+        (FlowFilter(traffic_class=(0xB8, 0xFF)), False),
+        (FlowFilter(traffic_class=(0x28, 0xFC)), False),
+        (FlowFilter(spi=0x03E8_07D0), True),
+        (FlowFilter(spi=1), False),
+        (FlowFilter(protocol=17, spi=0x03E8_07D0), False),
+        (FlowFilter(flow_label=0), False),
+    ],
+)
+def test_type_of_service_and_spi(flow_filter: FlowFilter, expected: bool) -> None:
+    esp = ipv4("203.0.113.10", "10.45.0.2", protocol=50, tos=0xB9)
+    assert flow_filter.compile()(flow_of(esp) or pytest.fail()) is expected
+
+
+def test_an_authentication_header_has_its_spi_behind_a_word() -> None:
+    packet = ipv6("2001:db8::1", "2001:db8::2", next_header=51, rest=struct.pack("!II", 0, 0xABC))
+    assert FlowFilter(spi=0xABC).compile()(flow_of(packet) or pytest.fail())
+
+
+def test_traffic_class_and_flow_label_of_ipv6() -> None:
+    packet = ipv6("2001:db8::1", "2001:db8::2", next_header=59, rest=b"", first_word=6 << 28 | 0xB8 << 20 | 0xCAFE)
+    flow = flow_of(packet) or pytest.fail()
+    assert (flow.traffic_class, flow.flow_label) == (0xB8, 0xCAFE)
+    assert FlowFilter(traffic_class=(0xB8, 0xFF), flow_label=0xCAFE).compile()(flow)
+    assert not FlowFilter(flow_label=0xCAFF).compile()(flow)
 
 
 def test_later_fragments_have_no_ports() -> None:
@@ -103,13 +145,17 @@ def test_no_packet_is_too_odd_to_look_at(start: bytes, rest: bytes) -> None:
         ("permit out ip to any from any", "want"),
         ("permit out ip from any", "want"),
         ("permit out ip from to any", "want"),
-        ("permit out ip from !10.0.0.1 to any", "address"),
+        ("permit out ip from !any to any", "address"),
+        ("permit out ip from !!10.0.0.1 to any", "address"),
+        ("permit out ip from 10.0.0.! to any", "address"),
         ("permit out ip from 10.0.0.1/33 to any", "address"),
         ("permit out ip from 10.0.0.1 to 2001:db8::1", "one IP version"),
         ("permit out 17 from any 80- to any", "ports"),
         ("permit out 17 from any 90-80 to any", "rises"),
         ("permit out 17 from any 65536 to any", "rises"),
         ("permit out 17 from any to any 80 frag", "at most one list"),
+        ("permit out 6 from any to any established", "ports"),
+        ("permit out 6 from any to any 80 tcpflags syn", "no options"),
     ],
 )
 def test_what_does_not_parse_is_explained(description: str, says: str) -> None:

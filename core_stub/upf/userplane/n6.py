@@ -6,12 +6,13 @@ import fcntl
 import os
 import socket
 import struct
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import IPv4Network
+from dataclasses import dataclass
+from errno import EEXIST
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from pyroute2 import IPRoute
+from pyroute2 import IPRoute, NetlinkError
 
 _TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x4004_54CA, 0x0001, 0x1000
 _SIOCSIFFLAGS, _SIOCSIFMTU, _SIOCSIFTXQLEN, _IFF_UP = 0x8914, 0x8922, 0x8943, 0x1
@@ -21,21 +22,34 @@ _QUEUE_LENGTH = 10_000
 _IPV4_CONF = Path("/proc/sys/net/ipv4/conf")
 
 
-class N6Device:
-    """An open TUN device, up, with the UE pools routed to it; it goes away when it is closed."""
+@dataclass(frozen=True)
+class N6Network:
+    """What a device of N6 serves: the UE pools that are routed to it, and addresses of its own, which UEs can ping."""
 
-    def __init__(self, name: str, pools: Iterable[IPv4Network], mtu: int) -> None:
+    device: str
+    subnets: tuple[IPv4Network, ...]
+    gateways: tuple[IPv4Address, ...] = ()
+
+
+class N6Device:
+    """An open TUN device, up, with its UE pools routed to it. It goes away when it is closed, unless it was there."""
+
+    def __init__(self, network: N6Network, mtu: int) -> None:
         """OSError where the kernel refuses, as it does for a name in use."""
+        name = network.device
         self.fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             fcntl.ioctl(self.fd, _TUNSETIFF, _request(name, "H", _IFF_TUN | _IFF_NO_PI))
             _configure(name, mtu)
             # In a thread of its own, since pyroute2 refuses to work where an event loop runs.
             with ThreadPoolExecutor(1) as thread:
-                thread.submit(_route, name, pools).result()
+                thread.submit(_route, network).result()
         except OSError as error:
             self.close()
             raise OSError(error.errno, error.strerror, f"N6 device {name}") from error
+        except NetlinkError as error:
+            self.close()
+            raise OSError(error.code, os.strerror(error.code), f"N6 device {name}") from error
 
     def close(self) -> None:
         """Take the device and its routes away."""
@@ -61,8 +75,27 @@ def _configure(name: str, mtu: int) -> None:
         fcntl.ioctl(control, _SIOCSIFFLAGS, _request(name, "H", _IFF_UP))
 
 
-def _route(name: str, pools: Iterable[IPv4Network]) -> None:
-    index = socket.if_nametoindex(name)
+def _route(network: N6Network) -> None:
+    """Who made the device, as Open5GS wants it, may have given it its address and its route too."""
+    index = socket.if_nametoindex(network.device)
     with IPRoute() as routes:
-        for pool in pools:
-            routes.route("add", dst=str(pool), oif=index)
+        for gateway in network.gateways:
+            try:
+                routes.addr("add", index=index, address=str(gateway), prefixlen=32)
+            except NetlinkError as error:
+                if error.code != EEXIST:
+                    raise
+        for subnet in network.subnets:
+            try:
+                routes.route("add", dst=str(subnet), oif=index)
+            except NetlinkError as error:
+                if error.code != EEXIST or not _has_route(routes, subnet, index):
+                    raise
+
+
+def _has_route(routes: IPRoute, subnet: IPv4Network, index: int) -> bool:
+    wanted = (str(subnet.network_address), subnet.prefixlen, index)
+    return any(
+        (route.get_attr("RTA_DST"), route["dst_len"], route.get_attr("RTA_OIF")) == wanted
+        for route in routes.get_routes(family=socket.AF_INET)
+    )
