@@ -135,6 +135,7 @@ def _smf(smf: PlannedNode, nodes: Sequence[PlannedNode], core: Core) -> PlannedP
             {"subnet": str(dnn.pool), "dnn": name, "sst": dnn.sst, "qfi": dnn.qfi} for name, dnn in core.dnns.items()
         ],
         "ulcl": {"guard": f"{core.guard:g}ms"},
+        "db": f"{{run}}/{smf.name}.db",
         "management": _management(smf),
     }
     return _function(smf, "smf", config)
