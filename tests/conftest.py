@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from testbed import netns
@@ -18,6 +19,11 @@ from testbed.lab.ledger import labs
 NEEDS_ROOT = ("netns", "ovs", "scenario")
 # linux/capability.h: what making namespaces (SYS_ADMIN) and configuring them (NET_ADMIN) takes.
 _CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21}
+
+# A build says the same of the same commit; whoever runs the tests by hand looks for new examples.
+hypothesis.settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 _made: set[str] = set()
 _create = netns.create

@@ -72,7 +72,7 @@ maybe_ipv4, maybe_ipv6 = st.none() | ipv4, st.none() | ipv6
 labels = st.lists(st.text("abz09-", min_size=1, max_size=9), min_size=1, max_size=3).map(".".join)
 printable = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)
 some_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-digits = st.text("0123456789", max_size=16)
+digits = st.text("0123456789", min_size=1, max_size=16)
 
 
 def maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:

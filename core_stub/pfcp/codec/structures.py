@@ -221,13 +221,16 @@ S_NSSAI = Leaf(_encode_snssai, _decode_snssai)
 
 def _encode_digits(digits: str) -> bytes:
     """TBCD (TS 29.002): two digits an octet, the first in its low half; F fills up."""
+    require(digits.isdecimal(), "digits")
     padded = digits + "f" * (len(digits) % 2)
     return bytes.fromhex("".join(padded[at + 1] + padded[at] for at in range(0, len(padded), 2)))
 
 
 def _decode_digits(octets: bytes) -> str:
     pairs = octets.hex()
-    return "".join(pairs[at + 1] + pairs[at] for at in range(0, len(pairs), 2)).rstrip("f")
+    digits = "".join(pairs[at + 1] + pairs[at] for at in range(0, len(pairs), 2)).removesuffix("f")
+    require(digits.isdecimal(), "digits")
+    return digits
 
 
 _DIGITS = counted(1, _encode_digits, _decode_digits)
