@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from controllers.srv6.lsdb import Link, Lsdb, lsdb
 from controllers.srv6.paths import Path, RoutingGraph
+from controllers.srv6.segments import AdjacencySegment, Segment
 from testbed.units import fibre_delay_ms
 from topologies.backbone import read_map
 
@@ -52,8 +53,16 @@ def databases(draw: st.DrawFn, most_nodes: int = 7) -> Lsdb:
 
 
 def real_map(name: str) -> Lsdb:
-    """A map of topohub: IGP metric by hundreds of km, delay by length; 10 Gbit/s."""
+    """A map of topohub: IGP metric by hundreds of km, delay by length; 10 Gbit/s.
+
+    Links lie in ducts by twos: those of a city to the next two in the alphabet.
+    """
     cities = read_map(name)
+    ducts = {
+        frozenset((city, peer)): f"{city} {index // 2}"
+        for city in cities
+        for index, peer in enumerate(sorted(peer for peer in cities[city] if peer > city))
+    }
     links = (
         Link(
             a,
@@ -62,6 +71,7 @@ def real_map(name: str) -> Lsdb:
             te_metric=10,
             delay_us=round(fibre_delay_ms(data["km"]) * 1000),
             bandwidth_bps=10**10,
+            srlgs=frozenset({ducts[frozenset((a, b))]}),
         )
         for a, b, data in cities.edges(data=True)
     )
@@ -76,3 +86,15 @@ def simple_paths(graph: RoutingGraph, source: str, target: str, before: Path = (
     for peer in graph.costs[source]:
         if peer not in before:
             yield from simple_paths(graph, peer, target, (*before, source))
+
+
+def walks(igp: RoutingGraph, node: str, segments: tuple[Segment, ...]) -> set[Path]:
+    """Every way that a packet at `node` can take by `segments`, hop by hop, ECMP and all."""
+    if not segments:
+        return {(node,)}
+    segment = segments[0]
+    if node != segment.node:
+        return {(node, *rest) for hop in igp.next_hops(node, segment.node) for rest in walks(igp, hop, segments)}
+    if isinstance(segment, AdjacencySegment):
+        return {(node, *rest) for rest in walks(igp, segment.peer, segments[1:])}
+    return walks(igp, node, segments[1:])

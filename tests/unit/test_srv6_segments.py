@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from controllers.srv6.lsdb import Link, Lsdb
-from controllers.srv6.paths import Metric, Path, RoutingGraph, routing_graph
+from controllers.srv6.paths import Metric, routing_graph
 from controllers.srv6.segments import (
     AdjacencySegment,
     MtuBudget,
@@ -23,19 +23,7 @@ from controllers.srv6.segments import (
     toward_service,
 )
 from controllers.srv6.sids import Behavior, allocate
-from tests.support.srv6_graphs import database, databases, real_map, simple_paths, square
-
-
-def walks(igp: RoutingGraph, node: str, segments: tuple[Segment, ...]) -> set[Path]:
-    """Every way that a packet at `node` can take by `segments`, hop by hop, ECMP and all."""
-    if not segments:
-        return {(node,)}
-    segment = segments[0]
-    if node != segment.node:
-        return {(node, *rest) for hop in igp.next_hops(node, segment.node) for rest in walks(igp, hop, segments)}
-    if isinstance(segment, AdjacencySegment):
-        return {(node, *rest) for rest in walks(igp, segment.peer, segments[1:])}
-    return walks(igp, node, segments[1:])
+from tests.support.srv6_graphs import database, databases, real_map, simple_paths, square, walks
 
 
 @given(databases(5), st.data())
