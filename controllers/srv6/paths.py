@@ -149,6 +149,30 @@ def routing_graph(
     return RoutingGraph(costs)
 
 
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """A database and its graphs, each made once."""
+
+    database: Lsdb
+    _graphs: dict[tuple[Metric, frozenset[LinkId]], RoutingGraph] = field(default_factory=dict, init=False, repr=False)
+
+    def graph(self, metric: Metric, banned: frozenset[LinkId] = frozenset()) -> RoutingGraph:
+        """The usable links but `banned`, by `metric`."""
+        key = metric, banned
+        if key not in self._graphs:
+            self._graphs[key] = routing_graph(self.database, metric, avoid=banned)
+        return self._graphs[key]
+
+    @property
+    def igp(self) -> RoutingGraph:
+        """The graph by which locators are routed."""
+        return self.graph(Metric.IGP)
+
+    def delay_us(self, path: Path) -> int:
+        """The delay of `path`; KeyError where it has no link."""
+        return path_cost(self.graph(Metric.DELAY), path)
+
+
 def flex_algo_graph(database: Lsdb, algorithm: FlexAlgo) -> RoutingGraph:
     """The graph on which the routes of a flex-algo are computed."""
     return routing_graph(database, algorithm.metric, algorithm.constraints)

@@ -96,7 +96,8 @@ class Sid:
     flavors: frozenset[Flavor] = field(default=frozenset(), compare=False)
 
     def __post_init__(self) -> None:
-        if self.function not in (0, *LOCAL_CSIDS) or (self.function == 0) != (self.behavior is Behavior.END):
+        want = range(1) if self.behavior is Behavior.END else LOCAL_CSIDS
+        if self.function not in want:
             local = f"{LOCAL_CSIDS.start:#x} to {LOCAL_CSIDS.stop - 1:#x}"
             raise SidError(f"{self.behavior} {self.function:#x}: want function 0 for End, {local} for others")
         if self.flavors and self.behavior not in FLAVORED:
