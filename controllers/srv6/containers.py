@@ -3,7 +3,7 @@
     fcbb:bb00 : 0001 : 0002 : e003 : 0005 : 0000 : 0000      block, End of node 1, End.X of node 2, End of node 5
 
 A node with the NEXT-CSID flavour shifts the C-SIDs to the left by its own and forwards to the next; 0 ends a container
-(§4.1.1), and then the next segment of the SRH is taken.
+(§4.1), and then the next segment of the SRH is taken.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bandwidth that policies hold on links, as a value. The controller's own books: no router is asked (RFC 9256 §5.2)."""
+"""Bandwidth that policies hold on links, as a value. These are the controller's own books: no router is asked."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Locators, SIDs and their behaviours; which SID stands for what, given out by the position of nodes and links.
 
-All is in one F3216 block (RFC 9800 §4.1): 32 bits of block, 16 of node, 16 of function. Nodes are numbered in the
-global part of the 16-bit space and functions in the local part, so that a C-SID by itself says which of both it is:
+All is in one F3216 block: 32 bits of block, then C-SIDs of 16 bits (RFC 9800) for node and function. Nodes are
+numbered in the global part of the 16-bit space and functions in the local part, so that a C-SID by itself says which
+of both it is:
 
     block : node ::             End, with all flavours; the node's uN
     block : node : e000+n ::    End.X across the node's n-th link        f000+n  End.D*        f800+n  End.B6.Encaps
@@ -18,7 +19,7 @@ from ipaddress import IPv6Address, IPv6Network
 from controllers.srv6.lsdb import LinkId
 
 LOCAL_CSIDS = range(0xE000, 0x10000)
-"""C-SIDs that mean something at one node only (the LIB, RFC 9800 §5.1); those below, but 0, are nodes (the GIB)."""
+"""C-SIDs that mean something at one node only (the LIB); those below, but 0, are nodes (the GIB)."""
 
 
 class Behavior(StrEnum):
@@ -71,7 +72,7 @@ class Locator:
 
     def __post_init__(self) -> None:
         if self.block.prefixlen != 32:
-            raise SidError(f"block {self.block}: want a /32 (F3216, RFC 9800 §4.1)")
+            raise SidError(f"block {self.block}: want a /32 (F3216)")
         if not 0 < self.node_id < LOCAL_CSIDS.start:
             raise SidError(f"node {self.node_id:#x} of {self.block}: want 0x1 to {LOCAL_CSIDS.start - 1:#x}")
 

@@ -3,12 +3,12 @@
 All others still forward as before the failure; the repair list has to take the packet along the post-convergence path
 all the same. Over that path's ECMP graph, with what is *clear* of the failure:
 
-    P space of a node:  those to which all its shortest paths of before are clear (§5.1)
-    Q space of a destination:  those from which all shortest paths of before to it are clear (§5.3)
+    P space of a node:  those to which all its shortest paths of before are clear
+    Q space of a destination:  those from which all shortest paths of before to it are clear
 
 A packet at a node of the Q space needs no more segments. Elsewhere a segment takes it to a node of the P space further
 along, or there and across one link. So the fewest segments are found from the destination backwards. The PLR itself
-sends over a link of its choice, so the search ends at its post-convergence next hops (the extended P space, §5.2).
+sends over a link of its choice, so the search ends at its post-convergence next hops (the extended P space).
 """
 
 from __future__ import annotations
