@@ -89,6 +89,8 @@ def test_a_container() -> None:
     sids = [TABLE.end("r1"), TABLE.end_x("r2", "r3"), TABLE.end("r5")]
     assert pack(sids) == (IPv6Address("fcbb:bb00:1:2:e001:5::"),)
     assert pack([]) == ()
+    full = [TABLE.end(f"r{number}") for number in range(1, 8)]
+    assert [str(container) for container in pack(full)] == ["fcbb:bb00:1:2:3:4:5:6", "fcbb:bb00:7::"]
 
 
 def test_a_sid_is_never_split_over_containers() -> None:
