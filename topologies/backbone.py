@@ -25,22 +25,56 @@ class City:
     position: tuple[float, float]
 
 
+@dataclass(frozen=True)
+class Demand:
+    """Traffic from one city to another, in the unit of its source: SNDlib's networks do not all have the same one."""
+
+    source: str
+    target: str
+    volume: float
+
+
 def read_map(name: str) -> nx.Graph[str]:
     """The map called `name`, such as `topozoo/Chinanet`: nodes by city with `city`, edges with `km`.
 
     A city without a name goes by its id; of cities with the same name the second is `London 2`, and so on.
     """
-    try:
-        data: dict[str, Any] = topohub.get(name)
-    except (KeyError, FileNotFoundError, OSError, ValueError) as error:
-        raise UnknownMapError('a map of topohub, such as "topozoo/Chinanet"') from error
+    data = _data(name)
     cities = {node["id"]: City(node.get("name") or str(node["id"]), tuple(node["pos"][:2])) for node in data["nodes"]}
-    keys = dict(zip(cities, _unique((city.name for city in cities.values()), " "), strict=True))
+    keys = _keys(data)
     result: nx.Graph[str] = nx.Graph()
     result.add_nodes_from((keys[number], {"city": city}) for number, city in cities.items())
     for edge in data["edges"]:
         result.add_edge(keys[edge["source"]], keys[edge["target"]], km=float(edge["dist"]))
     return result
+
+
+def read_demands(name: str) -> tuple[Demand, ...]:
+    """The demands of the map called `name`, between cities as `read_map` calls them; none but with SNDlib's maps.
+
+    A network of undirected demands has each pair once.
+    """
+    data = _data(name)
+    keys = _keys(data)
+    return tuple(
+        Demand(keys[source], keys[target], float(volume))
+        for source, targets in data["graph"]["demands"].items()
+        for target, volume in targets.items()
+    )
+
+
+def _data(name: str) -> dict[str, Any]:
+    try:
+        data: dict[str, Any] = topohub.get(name)
+    except (KeyError, FileNotFoundError, OSError, ValueError) as error:
+        raise UnknownMapError('a map of topohub, such as "topozoo/Chinanet"') from error
+    return data
+
+
+def _keys(data: dict[str, Any]) -> dict[int | str, str]:
+    """A node's id → what its city is called here."""
+    names = {node["id"]: node.get("name") or str(node["id"]) for node in data["nodes"]}
+    return dict(zip(names, _unique(names.values(), " "), strict=True))
 
 
 def disjoint_paths(whole: nx.Graph[str], source: str, target: str) -> tuple[tuple[str, ...], ...]:

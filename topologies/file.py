@@ -56,7 +56,11 @@ class TopologyFile(Strict):
 
 def read_topology(path: Path, variables: dict[str, Any]) -> Graph:
     """The graph in the file at `path`; `variables` are for a template. InputError with all problems."""
-    data = read_data(path, variables, hint="give it in topology.params")
+    return checked(path, read_data(path, variables, hint="give it in topology.params"))
+
+
+def checked(path: Path, data: object) -> Graph:
+    """The graph that `data`, read from `path`, is in the shape of `TopologyFile`; InputError with all problems."""
     try:
         parsed = TopologyFile.model_validate(data)
     except ValidationError as error:

@@ -41,7 +41,8 @@ class Topology(Strict):
     name: str | None = Field(default=None, description="A topology of the `topologies` package.", examples=["metro"])
     file: str | None = Field(
         default=None,
-        description="A topology file beside the scenario; `.j2` is a template, with `params` as its variables.",
+        description="A topology file beside the scenario: YAML, GraphML (`.graphml`) or an edge list (`.edges`); "
+        "`.j2` is a template, with `params` as its variables.",
         examples=["two-sites.yml.j2"],
     )
     params: dict[str, Any] = Field(
