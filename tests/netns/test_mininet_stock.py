@@ -67,4 +67,5 @@ def test_metro_works_with_stock_mininet() -> None:
 
 
 def test_a_wrong_parameter_of_metro_is_explained() -> None:
-    assert "topology.params.ues: got 0; want a value greater than or equal to 1" in mn("--topo", "metro,ues=0", custom=METRO)
+    want = "topology.params.ues: got 0; want a value greater than or equal to 1"
+    assert want in mn("--topo", "metro,ues=0", custom=METRO)
