@@ -85,6 +85,7 @@ class Smf:
         async with self.core.exclusively(ref, Operation.ACTIVATE) as entry:
             before = entry.session
             self.core.table.update(entry, await lifecycle.activate(self.core.ports, before, gnb, gnb_url))
+            self.reports.ue_answered(entry)
             is_switch = before.gnb_f_teid not in (None, gnb)
         self.core.report_session("path_switched" if is_switch else "session_activated", entry.session)
         if ref in self._replacing:

@@ -30,8 +30,8 @@ class Entry:
 
     `ends` are our SEIDs at every UPF that ever had a part of it: always the same, so that a session which could not be
     cleared away there is replaced by the next. `doubtful` are UPFs where one may be left, `gone` those that have
-    forgotten their part. `accounts` are by rating group. One that `is_reloaded` was read from disk, and a procedure may
-    have been under way when it was written last.
+    forgotten their part. `accounts` are by rating group. `paging` is another object for each paging, while that waits for
+    the UE. One that `is_reloaded` was read from disk, and a procedure may have been under way when it was written last.
     """
 
     session: PduSession
@@ -41,7 +41,7 @@ class Entry:
     doubtful: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
     accounts: dict[int, Account] = field(default_factory=dict)
-    is_paging: bool = False
+    paging: object | None = None
     is_reloaded: bool = False
 
 
