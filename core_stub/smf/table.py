@@ -30,8 +30,9 @@ class Entry:
 
     `ends` are our SEIDs at every UPF that ever had a part of it: always the same, so that a session which could not be
     cleared away there is replaced by the next. `doubtful` are UPFs where one may be left, `gone` those that have
-    forgotten their part. `accounts` are by rating group. `paging` is another object for each paging, while that waits for
-    the UE. One that `is_reloaded` was read from disk, and a procedure may have been under way when it was written last.
+    forgotten their part. `accounts` are by rating group. `paging` is an object of its own for each paging, while that
+    waits for the UE. One that `is_reloaded` was read from disk, and a procedure may have been under way when it was
+    written last.
     """
 
     session: PduSession
