@@ -96,7 +96,9 @@ class PfcpN4:
             await self._down[name].wait()
 
     def _handle(self, peer: Address, request: NfRequest) -> Response:
-        name = self._names[peer]
+        name = self._names.get(peer)
+        if name is None:
+            raise RemoteProtocolError(Cause.REQUEST_REJECTED, "not the port of a configured UPF")
         match request:
             case SessionReportRequest():
                 return self.on_report(name, request)
@@ -113,6 +115,9 @@ class PfcpN4:
                 self._emit("gtpu_path", upf=name, remote=str(path.ipv4 or path.ipv6), state=state)
 
     def _on_event(self, event: Event) -> None:
+        if event.peer not in self._names:
+            log.warning("%s:%d is not the port of a configured UPF: %s passed over", *event.peer, type(event).__name__)
+            return
         match event:
             case AssociationUpdated(peer, release=release) if release:
                 self._leaving.add(self._names[peer])
