@@ -264,13 +264,7 @@ class Smf:
         return upfs[label]
 
     async def _release(self, entry: Entry) -> None:
-        if entry.gone:
-            # What is gone ended with its UPF's association, and cannot be asked.
-            parts = (*entry.session.leftovers, *entry.session.n4_sessions)
-            alive = [n4 for n4 in parts if n4.upf not in entry.gone]
-            released = await lifecycle.release_at(self.core.ports, entry.session, alive)
-        else:
-            released = await lifecycle.release(self.core.ports, entry.session)
+        released = await lifecycle.release(self.core.ports, entry.session, entry.gone)
         self.core.table.remove(entry)
         self._replacing.pop(released.context.ref, None)
         entry.session = released
