@@ -35,12 +35,13 @@ class FakeSmf:
         return SmContextCreated(smContextRef=ref, ueIpv4Address=address, qfi=1, n3=self.n3)
 
     async def activate(self, ref: str, n3: N3, gnb: str | None = None) -> SmContext:
-        self._called("activate", ref, n3.teid, gnb)
         self.during()
+        self._called("activate", ref, n3.teid, gnb)
         return SmContext(qfi=1, n3=self.n3, flows=(RULE,))
 
     async def deactivate(self, ref: str) -> None:
         self._called("deactivate", ref)
+        self.during()
 
     async def release(self, ref: str) -> None:
         self._called("release", ref)
@@ -206,6 +207,39 @@ def test_a_session_released_by_the_smf_is_made_anew_if_it_says_so() -> None:
         bench.gnb.release("11", reactivate=False)
         await bench.settled()
         assert (list(bench.gnb.sessions), bench.smf.calls) == ([], [])
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("fails", [None, "activate"])
+@pytest.mark.parametrize("operation", ["attach", "deactivate", "hand over", "take over"])
+def test_a_session_released_while_the_gnb_waits_leaves_nothing(operation: str, fails: str | None) -> None:
+    async def scenario(bench: Bench) -> None:
+        def release() -> None:
+            bench.gnb.release("11", reactivate=False)
+
+        async def to_target(_: PduSession) -> None:
+            release()
+
+        session = await Bench().attached() if operation == "take over" else None
+        if operation in ("deactivate", "hand over"):
+            await bench.attached()
+        bench.smf.during, bench.smf.fails = release, fails
+        match operation:
+            case "attach":
+                with pytest.raises(SmfError):
+                    await bench.gnb.attach("ue1", WISH)
+            case "deactivate":
+                await bench.gnb.deactivate("ue1")
+            case "hand over":
+                await bench.gnb.hand_over("ue1", to_target)
+            case _:
+                assert session is not None
+                with pytest.raises(SmfError):
+                    await bench.gnb.take_over(replace(session, downlink=None))
+        assert list(bench.gnb.sessions) == []
+        plane = bench.user_plane
+        assert (plane.uplinks, plane.waiting, plane.downlinks) == ({}, set(), set())
 
     run(scenario)
 
