@@ -16,6 +16,9 @@ from core_stub.gtpu import PduType, Tunnel
 
 log = logging.getLogger(__name__)
 
+_END_MARKER_WITHIN_S = 10.0
+"""How long downlink is taken for a UE that was handed over."""
+
 
 class UnknownError(Exception):
     """There is no such UE, or it has no such session."""
@@ -123,6 +126,8 @@ class Gnb:
                 self._leaving.pop(session.downlink.teid, None)  # the SMF has released it meanwhile
                 return
             self._user_plane.disconnect(ue, session.ipv4)
+            # The end marker may be lost on its way.
+            asyncio.get_running_loop().call_later(_END_MARKER_WITHIN_S, self._on_end_marker, session.downlink.teid)
 
     async def take_over(self, handed: PduSession) -> PduSession:
         """Xn handover, target side (TS 23.502 §4.9.1.2): uplink from now on, downlink once the SMF has switched."""
@@ -299,7 +304,7 @@ class Gnb:
                 self._spawn(self._request_service(ue, session.sm_context_ref))
 
     def _on_end_marker(self, teid: int) -> None:
-        """Nothing more comes for a UE that was handed over (TS 23.501 §5.8.2.9)."""
+        """Nothing more comes for a UE that was handed over (TS 23.501 §5.8.2.9), or is waited for."""
         ue = self._leaving.pop(teid, None)
         if ue is not None:
             self._user_plane.end_downlink(teid)

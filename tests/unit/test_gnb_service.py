@@ -10,9 +10,11 @@ from typing import Any, cast
 
 import pytest
 
+from core_stub.gnb import service
 from core_stub.gnb.service import AttachedError, Gnb, PduSession, UnknownError
 from core_stub.gnb.smf import N3, QosRule, SmContext, SmContextCreated, SmfClient, SmfError, Wish
 from core_stub.gnb.userplane import GnbUserPlane
+from tests.support.polling import eventually_async
 
 UPF = IPv4Address("10.1.0.9")
 GNB = IPv4Address("10.1.0.7")
@@ -278,6 +280,21 @@ def test_a_handover_takes_downlink_until_the_end_marker() -> None:
         await asyncio.sleep(0)
         assert bench.user_plane.downlinks == set()
         assert bench.events[-1] == "handover_complete"
+
+    run(scenario)
+
+
+def test_an_end_marker_that_is_lost_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "_END_MARKER_WITHIN_S", 0.01)
+
+    async def scenario(bench: Bench) -> None:
+        await bench.attached()
+        await bench.gnb.hand_over("ue1", lambda _: asyncio.sleep(0))
+        assert bench.user_plane.downlinks == {1}
+        await eventually_async(lambda: bench.user_plane.downlinks, lambda downlinks: not downlinks)
+        bench.user_plane.on_end_marker(1)
+        await asyncio.sleep(0)
+        assert bench.events.count("handover_complete") == 1
 
     run(scenario)
 
