@@ -206,13 +206,15 @@ class Smf:
         return next(iter(sessions.values())).session.context.ref
 
     def edge_at(self, dnai: str, but: str) -> str:
-        """The UPF at a DNAI with the least load, which is not that of `but`, a session's reference."""
-        psa = self.core.known(but).session.psa.upf
-        candidates = [upf for upf in selection.edges(self.core.config, dnai) if upf.label != psa]
+        """The UPF at a DNAI with the least load, which is neither PSA nor UL CL of `but`, a session's reference."""
+        session = self.core.known(but).session
+        taken = {session.psa.upf} | ({session.ulcl.n4.upf} if session.ulcl else set())
+        there = selection.edges(self.core.config, dnai)
+        candidates = [upf for upf in there if upf.label not in taken]
         chosen = selection.choose(candidates, self.core.is_associated, self.core.loads)
         if chosen is None:
-            detail = f'DNAI "{dnai}": no UPF there is associated' if candidates else f'DNAI "{dnai}": no UPF is there'
-            raise RefusedError(HTTPStatus.NOT_FOUND, "UPF_NOT_FOUND", detail)
+            why = "no UPF there is associated" if candidates else f"no {'other ' if there else ''}UPF is there"
+            raise RefusedError(HTTPStatus.NOT_FOUND, "UPF_NOT_FOUND", f'DNAI "{dnai}": {why}')
         return chosen.label
 
     def listen(self, n4: PfcpN4) -> None:
