@@ -197,6 +197,11 @@ def test_qos_rules_reach_the_user_plane() -> None:
     run(scenario)
 
 
+def test_a_qos_rule_that_no_packet_can_be_held_against_is_refused() -> None:
+    with pytest.raises(ValueError, match='protocol "udp"; want "ip" or a number'):
+        QosRule(qfi=2, sdf=("permit out udp from any to assigned",))
+
+
 def test_a_session_released_by_the_smf_is_made_anew_if_it_says_so() -> None:
     async def scenario(bench: Bench) -> None:
         await bench.attached()

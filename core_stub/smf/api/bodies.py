@@ -8,7 +8,8 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from core_stub.smf.config import Flow, FlowDescription
+from core_stub.config import FlowDescription
+from core_stub.smf.config import Flow
 
 
 class Body(BaseModel):
