@@ -72,6 +72,9 @@ def test_an_association_is_made_and_made_again() -> None:
             deletion = SessionDeletionRequest(1)
             with pytest.raises(NotAssociatedError, match="upf is not associated"):
                 await n4.request("upf", deletion)
+            assert not n4.is_associated("upf of an earlier configuration")
+            with pytest.raises(NotAssociatedError):
+                await n4.request("upf of an earlier configuration", deletion)
             async with n4.connected():
                 await eventually_async(lambda: n4.associations["upf"][1])
                 assert await n4.request("upf", deletion) == SessionDeletionResponse(1, Cause.REQUEST_ACCEPTED)
