@@ -11,7 +11,7 @@ demo: setup  ## run the local-breakout experiment on this machine
 test: unit lint  ## everything that can be tested here
 	$(SUDO) $(VENV)/pytest --ignore tests/unit
 
-test-vm: setup  ## what needs modules that this kernel lacks (netem, openvswitch, vrf): in a QEMU guest
+test-vm: setup  ## what needs modules that this kernel lacks (netem, openvswitch, vrf): in guests
 	$(SUDO) setup/test-vm.sh
 
 unit: setup  ## pure logic only: no root, no network

@@ -7,8 +7,9 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
+from core_stub.sdf import parse_flow_description
 from testbed.errors import InputError, Problem
 from testbed.scenario.base import Strict
 from testbed.scenario.template import parse_yaml, read_data
@@ -20,6 +21,15 @@ class Section(Strict):
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _described(text: str) -> str:
+    parse_flow_description(text)
+    return text
+
+
+FlowDescription = Annotated[str, AfterValidator(_described)]
+"""TS 29.212 §5.4.2: `permit out`, towards the UE; as it is written."""
 
 
 class PfcpServer(Section):

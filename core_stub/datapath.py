@@ -207,7 +207,10 @@ class GtpuSocket:
                     self._loop.count_error("send", error)
             case ErrorIndication(teid, address):
                 self._faults["error indication"] += 1
-                log.warning("%s has no tunnel %d at %s", peer[0], teid, address)
+                count = self._faults["error indication"]
+                # Every packet into a lost tunnel brings one: a line for the 1st, 2nd, 4th, 8th, …
+                if count & (count - 1) == 0:
+                    log.warning("%s has no tunnel %d at %s (error indication %d)", peer[0], teid, address, count)
                 self._on_signalling(message, peer[0])
             case EchoResponse():
                 self._on_signalling(message, peer[0])

@@ -16,9 +16,6 @@ from typing import NamedTuple
 PORT = 2152
 """UDP port of GTP-U (§4.4.2)."""
 
-HEADER_LENGTH = 16
-"""Octets of GTP-U header before the packet in what we send with a PDU Session Container."""
-
 _VERSION_1_GTP = 0x30
 _E, _S, _PN = 0x04, 0x02, 0x01
 _G_PDU = 255

@@ -15,7 +15,7 @@ SMF              all_associated           the first time that every UPF is
                  session_moved            {ue, ref, old, psa}      another UPF does what that one did, or none
                  session_lost             {ue, ref, upf, reason}   that UPF has forgotten it, and no other takes it
                  session_report           {ue, ref, upf, report}
-                 paging, paging_failed    {ue, ref}
+                 paging, paging_failed    {ue, ref, …}
                  usage_report             {ue, ref, rating_group, trigger, uplink, downlink, total, duration}: sums
                  quota_granted, quota_exhausted  {ue, ref, rating_group}
                  gtpu_path                {upf, remote, state: up|down}
@@ -26,7 +26,8 @@ UPF              session_established, session_modified, session_deleted
 gNB              pdu_session_established  {ue, ref, ue_ipv4, uplink, downlink}
                  pdu_session_released     {ue, ref}
                  n3_path_switched         {ue, old, new}
-                 ue_idle, paged, service_request, qos_rules, handed_over, handover_complete, pdu_session_expires
+                 ue_idle, paged, service_request, qos_rules, handed_over, handover_complete, pdu_session_expires,
+                 service_request_failed, pdu_session_failed
                                           {ue, …}
 
 `ue` is the UE's name (the SMF's APIs call it SUPI), `ref` the SMF's SM context, `ue_ipv4` the address of the session,

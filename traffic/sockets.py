@@ -91,9 +91,13 @@ def udp_port_packets(port: int) -> socket.socket:
     One that came before the filter was there may be another.
     """
     packets = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL))
-    packets.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-    _enlarge_buffer(packets)
-    _attach(packets, _only_udp_port(port))
+    try:
+        packets.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        _enlarge_buffer(packets)
+        _attach(packets, _only_udp_port(port))
+    except OSError:
+        packets.close()
+        raise
     return packets
 
 

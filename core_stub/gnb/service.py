@@ -16,6 +16,9 @@ from core_stub.gtpu import PduType, Tunnel
 
 log = logging.getLogger(__name__)
 
+_END_MARKER_WITHIN_S = 10.0
+"""How long downlink is taken for a UE that was handed over."""
+
 
 class UnknownError(Exception):
     """There is no such UE, or it has no such session."""
@@ -119,8 +122,12 @@ class Gnb:
             except SmfError:
                 del self._leaving[session.downlink.teid]
                 raise
-            del self._sessions[session.sm_context_ref]
+            if self._sessions.pop(session.sm_context_ref, None) is None:
+                self._leaving.pop(session.downlink.teid, None)  # the SMF has released it meanwhile
+                return
             self._user_plane.disconnect(ue, session.ipv4)
+            # The end marker may be lost on its way.
+            asyncio.get_running_loop().call_later(_END_MARKER_WITHIN_S, self._on_end_marker, session.downlink.teid)
 
     async def take_over(self, handed: PduSession) -> PduSession:
         """Xn handover, target side (TS 23.502 §4.9.1.2): uplink from now on, downlink once the SMF has switched."""
@@ -133,7 +140,7 @@ class Gnb:
             except SmfError:
                 self._drop(session)
                 raise
-            session = self._updated(session, context.n3, context.flows)
+            session = self._updated(self._still(session.sm_context_ref), context.n3, context.flows)
             self._report("handed_over", ue=session.ue, ref=session.sm_context_ref, downlink=n3_json(session.downlink))
             return session
 
@@ -199,7 +206,14 @@ class Gnb:
             self._drop(session)
             await self._give_back(ref)
             raise
-        return self._sessions[ref]
+        return self._still(ref)
+
+    def _still(self, sm_context_ref: str) -> PduSession:
+        """The session after a call to the SMF, which may have released it meanwhile: SmfError then."""
+        session = self._sessions.get(sm_context_ref)
+        if session is None:
+            raise SmfError(f"the SMF has released SM context {sm_context_ref} while it was being activated")
+        return session
 
     async def _request_service(self, ue: str, sm_context_ref: str) -> None:
         """Service request (TS 23.502 §4.2.3.2); until it succeeds the UE is idle."""
@@ -256,11 +270,13 @@ class Gnb:
         return session
 
     def _become_idle(self, session: PduSession) -> None:
+        # N3 may have been switched meanwhile, or the session released.
+        now = self._sessions.get(session.sm_context_ref)
+        if now is None:
+            return
         self._user_plane.wait(session.ue, session.ipv4)
         if session.downlink is not None:
             self._user_plane.end_downlink(session.downlink.teid)
-        # N3 may have been switched meanwhile.
-        now = self._sessions[session.sm_context_ref]
         self._sessions[session.sm_context_ref] = replace(now, downlink=None)
         self._report("ue_idle", ue=session.ue, ref=session.sm_context_ref)
 
@@ -269,7 +285,8 @@ class Gnb:
         self._report("pdu_session_released", ue=session.ue, ref=session.sm_context_ref)
 
     def _drop(self, session: PduSession) -> None:
-        del self._sessions[session.sm_context_ref]
+        if self._sessions.pop(session.sm_context_ref, None) is None:
+            return  # the SMF has released it meanwhile
         self._user_plane.disconnect(session.ue, session.ipv4)
         if session.downlink is not None:
             self._user_plane.end_downlink(session.downlink.teid)
@@ -287,7 +304,7 @@ class Gnb:
                 self._spawn(self._request_service(ue, session.sm_context_ref))
 
     def _on_end_marker(self, teid: int) -> None:
-        """Nothing more comes for a UE that was handed over (TS 23.501 §5.8.2.9)."""
+        """Nothing more comes for a UE that was handed over (TS 23.501 §5.8.2.9), or is waited for."""
         ue = self._leaving.pop(teid, None)
         if ue is not None:
             self._user_plane.end_downlink(teid)

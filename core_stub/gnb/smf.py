@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 import aiohttp
 from pydantic import BaseModel, Field, ValidationError
 
+from core_stub.config import FlowDescription
 from core_stub.http import detail_of
 
 Teid = Annotated[int, Field(ge=1, lt=1 << 32)]
@@ -25,7 +26,7 @@ class QosRule(BaseModel):
     """Packets that the UE marks with `qfi`: what the flow descriptions, written as the downlink sees them, match."""
 
     qfi: Qfi
-    sdf: tuple[str, ...]
+    sdf: tuple[FlowDescription, ...]
 
 
 class SmContext(BaseModel):

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import TypeVar
 
 from core_stub.datapath import LARGEST, RECEIVE_BUFFER, SO_RCVBUFFORCE, GtpuSocket, PacketLoop
 from core_stub.flow import flow_of
@@ -25,9 +24,6 @@ _SOURCE_ADDRESS = slice(26, 30)
 _WAITING_PACKETS = 64
 """Packets that a UE keeps while its service request is under way."""
 _IPV4 = Path("/proc/sys/net/ipv4")
-
-
-Value = TypeVar("Value")
 
 
 @dataclass
@@ -67,8 +63,8 @@ def _uplink_matchers(rule: QosRule) -> list[FlowMatcher]:
 class _Radio:
     """A UE's interface. `uplinks` are by the UE's address, the newest session's last.
 
-    `waiting` has the packets of an idle session, which are to make the UE ask for its user plane. Both are replaced and
-    never changed, as two threads look at them.
+    `waiting` has the packets of an idle session, which are to make the UE ask for its user plane. Both are the packet
+    thread's alone.
     """
 
     def __init__(self, ue: Ue) -> None:
@@ -141,17 +137,11 @@ class GnbUserPlane:
 
         Packets with another source than that of a session go the way of the newest one.
         """
-        radio, uplink = self._radios[ue], _Uplink(tunnel, rules)
-        if address.packed in radio.waiting:
-            self._loop.call_soon(partial(self._resume, radio, address.packed, uplink))
-        else:
-            radio.uplinks = radio.uplinks | {address.packed: uplink}
+        self._loop.call_soon(partial(self._resume, self._radios[ue], address.packed, _Uplink(tunnel, rules)))
 
     def wait(self, ue: str, address: IPv4Address) -> None:
         """The session is idle: what the UE sends waits."""
-        radio = self._radios[ue]
-        radio.waiting = radio.waiting | {address.packed: deque(maxlen=_WAITING_PACKETS)}
-        radio.uplinks = _without(radio.uplinks, address)
+        self._loop.call_soon(partial(_hold, self._radios[ue], address.packed))
 
     def set_downlink(self, teid: int, ue: str) -> None:
         """Hand what comes for `teid` to `ue`."""
@@ -163,8 +153,7 @@ class GnbUserPlane:
 
     def disconnect(self, ue: str, address: IPv4Address) -> None:
         """Carry nothing more from `ue` for the session with this address."""
-        radio = self._radios[ue]
-        radio.uplinks, radio.waiting = _without(radio.uplinks, address), _without(radio.waiting, address)
+        self._loop.call_soon(partial(_let_go, self._radios[ue], address.packed))
 
     def close(self) -> None:
         """Stop the thread; the sockets go."""
@@ -201,11 +190,10 @@ class GnbUserPlane:
             self.on_waiting(radio.name, IPv4Address(key))
 
     def _resume(self, radio: _Radio, source: bytes, uplink: _Uplink) -> None:
-        """On the packet thread, so that nothing overtakes what waited."""
-        for frame in radio.waiting.get(source, ()):
+        # Before anything that comes now: nothing overtakes what waited.
+        for frame in radio.waiting.pop(source, ()):
             self._send(radio, uplink, frame)
-        radio.waiting = _without(radio.waiting, IPv4Address(source))
-        radio.uplinks = radio.uplinks | {source: uplink}
+        radio.uplinks[source] = uplink
 
     def _on_signalling(self, message: GtpuMessage, _peer: str) -> None:
         if isinstance(message, EndMarker):
@@ -231,8 +219,14 @@ class GnbUserPlane:
         return True
 
 
-def _without(table: dict[bytes, Value], address: IPv4Address) -> dict[bytes, Value]:
-    return {source: value for source, value in table.items() if source != address.packed}
+def _hold(radio: _Radio, source: bytes) -> None:
+    radio.waiting[source] = deque(maxlen=_WAITING_PACKETS)
+    radio.uplinks.pop(source, None)
+
+
+def _let_go(radio: _Radio, source: bytes) -> None:
+    radio.uplinks.pop(source, None)
+    radio.waiting.pop(source, None)
 
 
 def _keep_the_kernel_out(interfaces: Iterable[str]) -> None:

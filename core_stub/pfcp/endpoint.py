@@ -17,9 +17,6 @@ from core_stub.pfcp import codec
 from core_stub.pfcp.association import State
 from core_stub.pfcp.events import (
     AssociationDown,
-    AssociationFailed,
-    AssociationUp,
-    AssociationUpdated,
     Event,
     PeerRestarted,
     RequestReceived,
@@ -42,20 +39,6 @@ from core_stub.pfcp.messages import (
 )
 from core_stub.pfcp.node import Node, NodeRequest, Outlet, OwnRequest
 from core_stub.pfcp.transactions import Address, Duplicate, GiveUp, Resend, Transactions
-
-__all__ = [
-    "AssociationDown",
-    "AssociationFailed",
-    "AssociationUp",
-    "AssociationUpdated",
-    "Endpoint",
-    "Event",
-    "PeerRestarted",
-    "RequestReceived",
-    "RequestTimedOut",
-    "ResponseReceived",
-    "Settings",
-]
 
 log = logging.getLogger(__name__)
 

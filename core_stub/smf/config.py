@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator
 
-from core_stub.config import Management, PfcpServer, Port, Section, load_config
+from core_stub.config import FlowDescription, Management, PfcpServer, Port, Section, load_config
 from core_stub.smf.pools import AddressPool, AddressRange, gateway_of
 from core_stub.smf.rulesets import FLOWS
 from core_stub.smf.session import ChargingRule, QosFlow, Rates
@@ -28,9 +28,6 @@ Ignored = Any
 
 OneOrMore = BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])
 """Open5GS takes a single value for a list of one."""
-
-FlowDescription = Annotated[str, Field(pattern=r"^permit out \S+ from \S.* to \S.*$")]
-"""TS 29.212 §5.4.2: `permit out`, towards the UE."""
 
 
 def _subnet(value: object) -> IPv4Network | IPv6Network:

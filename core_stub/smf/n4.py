@@ -78,13 +78,17 @@ class PfcpN4:
 
     async def request(self, upf: str, message: SessionRequest) -> Response:
         """See `core_stub.smf.run.N4`."""
-        if not self._up[upf].is_set():
+        if not self._is_up(upf):
             raise NotAssociatedError(upf)
         return await self._node.request(self._addresses[upf], message)
 
     def is_associated(self, upf: str) -> bool:
         """See `core_stub.smf.run.N4`; a UPF that has announced its end gets nothing new (TS 29.244 §6.2.7)."""
-        return self._up[upf].is_set() and upf not in self._leaving
+        return self._is_up(upf) and upf not in self._leaving
+
+    def _is_up(self, upf: str) -> bool:
+        """Sessions of before our restart may be at a UPF that the configuration has no more."""
+        return upf in self._up and self._up[upf].is_set()
 
     async def _keep(self, name: str) -> None:
         while True:
@@ -96,7 +100,9 @@ class PfcpN4:
             await self._down[name].wait()
 
     def _handle(self, peer: Address, request: NfRequest) -> Response:
-        name = self._names[peer]
+        name = self._names.get(peer)
+        if name is None:
+            raise RemoteProtocolError(Cause.REQUEST_REJECTED, "not the port of a configured UPF")
         match request:
             case SessionReportRequest():
                 return self.on_report(name, request)
@@ -113,6 +119,9 @@ class PfcpN4:
                 self._emit("gtpu_path", upf=name, remote=str(path.ipv4 or path.ipv6), state=state)
 
     def _on_event(self, event: Event) -> None:
+        if event.peer not in self._names:
+            log.warning("%s:%d is not the port of a configured UPF: %s passed over", *event.peer, type(event).__name__)
+            return
         match event:
             case AssociationUpdated(peer, release=release) if release:
                 self._leaving.add(self._names[peer])

@@ -36,9 +36,9 @@ class Reports:
         kinds = [kind.name for kind in request.report_type]
         self._core.emit("session_report", **name(entry.session.context), upf=n4.upf, report=kinds)
         self._core.overhear(upf, request)
-        if ReportType.DLDR in request.report_type and not entry.is_paging:
-            entry.is_paging = True
-            self._core.spawn(self._page(entry))
+        if ReportType.DLDR in request.report_type and entry.paging is None:
+            entry.paging = paging = object()
+            self._core.spawn(self._page(entry, paging))
         for f_teid in request.error_indication_f_teids:
             self._core.spawn(self._on_error_indication(entry, f_teid))
         return SessionReportResponse(n4.up_seid, Cause.REQUEST_ACCEPTED)
@@ -52,15 +52,20 @@ class Reports:
 
     # -- idle UEs -----------------------------------------------------------------------------------------------------
 
-    async def _page(self, entry: Entry) -> None:
+    def ue_answered(self, entry: Entry) -> None:
+        """The UE has its user plane: when it is idle again, that is another paging."""
+        entry.paging = None
+
+    async def _page(self, entry: Entry, paging: object) -> None:
         """Network triggered service request, TS 23.502 §4.2.3.3."""
         try:
             if entry.session.state in _IDLE:
-                await self._page_idle(entry)
+                await self._page_idle(entry, paging)
         finally:
-            entry.is_paging = False
+            if entry.paging is paging:
+                entry.paging = None
 
-    async def _page_idle(self, entry: Entry) -> None:
+    async def _page_idle(self, entry: Entry, paging: object) -> None:
         core, context = self._core, entry.session.context
         core.emit("paging", **name(context))
         reason = "no service request"
@@ -70,15 +75,15 @@ class Reports:
             await core.ports.sleep(core.config.paging.within / 1000)
         except RanError as error:
             reason = str(error)
-        if entry.session.state in _IDLE:
+        if entry.paging is paging and entry.session.state in _IDLE:
             core.emit("paging_failed", **name(context), reason=reason)
-            await self._discard(entry)
+            await self._discard(entry, paging)
 
-    async def _discard(self, entry: Entry) -> None:
+    async def _discard(self, entry: Entry, paging: object) -> None:
         ref = entry.session.context.ref
         try:
             async with self._core.exclusively(ref, Operation.DEACTIVATE):
-                if entry.session.state in _IDLE:
+                if entry.paging is paging and entry.session.state in _IDLE:
                     await lifecycle.discard_buffered(self._core.ports, entry.session)
         except (RefusedError, ProcedureError) as error:
             log.warning("session %s: what is buffered could not be discarded: %s", ref, error)

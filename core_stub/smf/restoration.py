@@ -179,8 +179,7 @@ class Restoration:
     async def _start_anew(self, entry: Entry) -> None:
         """TS 23.502 §4.3.5.1: the address cannot move, so the UE shall ask for a session with another."""
         core, session = self._core, entry.session
-        alive = [n4 for n4 in session.n4_sessions if n4.upf not in entry.gone]
-        core.table.update(entry, await lifecycle.release_at(core.ports, session, alive))
+        core.table.update(entry, await lifecycle.release(core.ports, session, entry.gone))
         core.table.remove(entry)
         core.report_session("session_released", session)
         try:

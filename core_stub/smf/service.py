@@ -85,6 +85,7 @@ class Smf:
         async with self.core.exclusively(ref, Operation.ACTIVATE) as entry:
             before = entry.session
             self.core.table.update(entry, await lifecycle.activate(self.core.ports, before, gnb, gnb_url))
+            self.reports.ue_answered(entry)
             is_switch = before.gnb_f_teid not in (None, gnb)
         self.core.report_session("path_switched" if is_switch else "session_activated", entry.session)
         if ref in self._replacing:
@@ -205,13 +206,15 @@ class Smf:
         return next(iter(sessions.values())).session.context.ref
 
     def edge_at(self, dnai: str, but: str) -> str:
-        """The UPF at a DNAI with the least load, which is not that of `but`, a session's reference."""
-        psa = self.core.known(but).session.psa.upf
-        candidates = [upf for upf in selection.edges(self.core.config, dnai) if upf.label != psa]
+        """The UPF at a DNAI with the least load, which is neither PSA nor UL CL of `but`, a session's reference."""
+        session = self.core.known(but).session
+        taken = {session.psa.upf} | ({session.ulcl.n4.upf} if session.ulcl else set())
+        there = selection.edges(self.core.config, dnai)
+        candidates = [upf for upf in there if upf.label not in taken]
         chosen = selection.choose(candidates, self.core.is_associated, self.core.loads)
         if chosen is None:
-            detail = f'DNAI "{dnai}": no UPF there is associated' if candidates else f'DNAI "{dnai}": no UPF is there'
-            raise RefusedError(HTTPStatus.NOT_FOUND, "UPF_NOT_FOUND", detail)
+            why = "no UPF there is associated" if candidates else f"no {'other ' if there else ''}UPF is there"
+            raise RefusedError(HTTPStatus.NOT_FOUND, "UPF_NOT_FOUND", f'DNAI "{dnai}": {why}')
         return chosen.label
 
     def listen(self, n4: PfcpN4) -> None:
@@ -263,13 +266,7 @@ class Smf:
         return upfs[label]
 
     async def _release(self, entry: Entry) -> None:
-        if entry.gone:
-            # What is gone ended with its UPF's association, and cannot be asked.
-            parts = (*entry.session.leftovers, *entry.session.n4_sessions)
-            alive = [n4 for n4 in parts if n4.upf not in entry.gone]
-            released = await lifecycle.release_at(self.core.ports, entry.session, alive)
-        else:
-            released = await lifecycle.release(self.core.ports, entry.session)
+        released = await lifecycle.release(self.core.ports, entry.session, entry.gone)
         self.core.table.remove(entry)
         self._replacing.pop(released.context.ref, None)
         entry.session = released

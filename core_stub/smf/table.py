@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from itertools import count
@@ -14,6 +16,8 @@ from core_stub.smf.config import SessionPool, SmfConfig
 from core_stub.smf.pools import AddressPool
 from core_stub.smf.session import PduSession, State
 from core_stub.smf.store import Store, Stored
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -30,8 +34,9 @@ class Entry:
 
     `ends` are our SEIDs at every UPF that ever had a part of it: always the same, so that a session which could not be
     cleared away there is replaced by the next. `doubtful` are UPFs where one may be left, `gone` those that have
-    forgotten their part. `accounts` are by rating group. One that `is_reloaded` was read from disk, and a procedure may
-    have been under way when it was written last.
+    forgotten their part. `accounts` are by rating group. `paging` is an object of its own for each paging, while that
+    waits for the UE. One that `is_reloaded` was read from disk, and a procedure may have been under way when it was
+    written last.
     """
 
     session: PduSession
@@ -41,7 +46,7 @@ class Entry:
     doubtful: frozenset[str] = frozenset()
     gone: frozenset[str] = frozenset()
     accounts: dict[int, Account] = field(default_factory=dict)
-    is_paging: bool = False
+    paging: object | None = None
     is_reloaded: bool = False
 
 
@@ -155,18 +160,26 @@ class SessionTable:
 
     def _load(self, store: Store) -> None:
         """All as it was, but for the UPFs: they forget it at our new Recovery Time Stamp (TS 23.527 §4.2)."""
-        pools = {str(pool.config.subnet): pool for pool in self.pools}
         ref, seid = 0, 0
         for stored in store.load():
             session = stored.session
-            pool = pools.get(stored.pool)
+            pool = self._pool_with(stored.pool, session.context.ue_ipv4)
             if pool is None:
+                log.warning("session %s is forgotten: no pool has its address any more", session.context.ref)
                 store.remove(session.context.ref)
                 continue
-            pool.addresses.take(session.context.ue_ipv4)
             accounts = {account.rating_group: account for account in stored.accounts}
             entry = Entry(session, pool, dict(stored.ends), accounts=accounts, is_reloaded=True)
             entry.gone = frozenset(n4.upf for n4 in session.n4_sessions)
             self._enter(entry)
             ref, seid = max(ref, int(session.context.ref)), max(seid, *entry.ends.values())
         self._refs, self._seids = count(ref + 1), count(seid + 1)
+
+    def _pool_with(self, subnet: str, address: IPv4Address) -> Pool | None:
+        """The pool that the address was of, with it in use again; None if the configuration has no such one now."""
+        for pool in self.pools:
+            if str(pool.config.subnet) == subnet:
+                with suppress(KeyError):
+                    pool.addresses.take(address)
+                    return pool
+        return None

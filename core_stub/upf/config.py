@@ -159,7 +159,9 @@ class Predefined(Section):
 
     def rule(self) -> PredefinedRule:
         """As sessions are resolved with it."""
-        uplink, downlink = (None if bps is None else bps // 1000 for bps in (self.mbr.uplink, self.mbr.downlink))
+        # On N4 and in the rules 0 is no limit.
+        rates = (self.mbr.uplink, self.mbr.downlink)
+        uplink, downlink = (None if bps is None else max(1, bps // 1000) for bps in rates)
         filters = _flow_filters(self.flows)
         return PredefinedRule(self.name, self.precedence, filters, self.gate == "open", uplink, downlink)
 

@@ -23,10 +23,9 @@ class DataNetwork:
 class Networks:
     """All data networks of a UPF, the first being that of rules without a Network Instance."""
 
-    def __init__(self, networks: Iterable[DataNetwork], further_instances: Iterable[str] = ()) -> None:
-        """`further_instances` are those that are known without a pool, such as that of N3 alone."""
+    def __init__(self, networks: Iterable[DataNetwork]) -> None:
         self._networks = tuple(networks)
-        self._instances = {network.dnn for network in self._networks} | set(further_instances)
+        self._instances = {network.dnn for network in self._networks}
         self._next = dict.fromkeys(self._networks, 1)
 
     def check(self, instance: str | None, kind: RuleType, rule_id: int) -> None:

@@ -185,11 +185,12 @@ class _Resolution:
 
     def _exhausted(self, pdr: CreatePdr, qfi: int | None) -> Action:
         for urr_id in pdr.urr_ids:
-            urr = self._urrs.get(urr_id)
-            if urr is None:
+            if urr_id not in self._urrs:
                 raise RuleError(RuleType.PDR, pdr.pdr_id, f"URR {urr_id} does not exist")
-            if urr.quota_action_far_id is not None:
-                return self._actions.action(self._far(pdr, urr.quota_action_far_id), qfi)
+        for urr_id in pdr.urr_ids:
+            far_id = self._urrs[urr_id].quota_action_far_id
+            if far_id is not None:
+                return self._actions.action(self._far(pdr, far_id), qfi)
         return _DROP
 
     def _far(self, pdr: CreatePdr, far_id: int) -> CreateFar:

@@ -42,9 +42,6 @@ class SessionStore:
         self._by_peer: dict[str, dict[FSeid, int]] = {}
         self._by_tunnel: dict[tuple[IPv4Address, int], int] = {}
 
-    def __len__(self) -> int:
-        return len(self._entries)
-
     def get(self, seid: int) -> Entry | None:
         """The session with this UP SEID."""
         return self._entries.get(seid)

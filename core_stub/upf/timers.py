@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
+
+_SPARE = 1024
+"""Deadlines that hold no more stay in the heap until they come, unless there are more of them than of others and so."""
 
 
 class Timers(Generic[Key]):
@@ -25,6 +28,9 @@ class Timers(Generic[Key]):
         elif self._due.get(key) != due:
             self._due[key] = due
             heappush(self._heap, (due, next(self._numbers), key))
+        if len(self._heap) > 2 * len(self._due) + _SPARE:
+            self._heap = [(due, next(self._numbers), key) for key, due in self._due.items()]
+            heapify(self._heap)
 
     def next(self) -> float | None:
         """The earliest deadline."""

@@ -187,10 +187,11 @@ def _ends(usage: Usage, seconds_left: float) -> float | None:
 
 
 def _flow_ends(usage: Usage) -> float | None:
-    """When time stops counting, if no packet comes until then."""
-    if usage.flowing_since is None or not usage.urr.inactivity_detection_time:
+    """When time stops counting, if no packet comes until then; never where nobody asks for time or traffic."""
+    urr = usage.urr
+    if usage.flowing_since is None or not urr.inactivity_detection_time or not _watches_traffic(urr):
         return None
-    return max(usage.last_packet, usage.flowing_since) + usage.urr.inactivity_detection_time
+    return max(usage.last_packet, usage.flowing_since) + urr.inactivity_detection_time
 
 
 def _hold_ends(usage: Usage) -> float | None:

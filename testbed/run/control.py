@@ -65,7 +65,8 @@ class Control:
             case "POST", ["links", name, "reset"]:
                 self._links.reset(name, by=_BY)
                 return self._shown(name)
-        raise InputError(NAME, [Problem(f"{method} {target}", "an unknown request", "one that control.py lists")])
+        want = "GET /nodes, GET /links, POST /links/NAME or POST /links/NAME/reset"
+        raise InputError(NAME, [Problem(f"{method} {target}", "an unknown request", want)])
 
     def _change(self, name: str, body: bytes) -> None:
         planned = self._links.planned(name)

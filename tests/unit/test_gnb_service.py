@@ -10,9 +10,11 @@ from typing import Any, cast
 
 import pytest
 
+from core_stub.gnb import service
 from core_stub.gnb.service import AttachedError, Gnb, PduSession, UnknownError
 from core_stub.gnb.smf import N3, QosRule, SmContext, SmContextCreated, SmfClient, SmfError, Wish
 from core_stub.gnb.userplane import GnbUserPlane
+from tests.support.polling import eventually_async
 
 UPF = IPv4Address("10.1.0.9")
 GNB = IPv4Address("10.1.0.7")
@@ -35,12 +37,13 @@ class FakeSmf:
         return SmContextCreated(smContextRef=ref, ueIpv4Address=address, qfi=1, n3=self.n3)
 
     async def activate(self, ref: str, n3: N3, gnb: str | None = None) -> SmContext:
-        self._called("activate", ref, n3.teid, gnb)
         self.during()
+        self._called("activate", ref, n3.teid, gnb)
         return SmContext(qfi=1, n3=self.n3, flows=(RULE,))
 
     async def deactivate(self, ref: str) -> None:
         self._called("deactivate", ref)
+        self.during()
 
     async def release(self, ref: str) -> None:
         self._called("release", ref)
@@ -194,6 +197,11 @@ def test_qos_rules_reach_the_user_plane() -> None:
     run(scenario)
 
 
+def test_a_qos_rule_that_no_packet_can_be_held_against_is_refused() -> None:
+    with pytest.raises(ValueError, match='protocol "udp"; want "ip" or a number'):
+        QosRule(qfi=2, sdf=("permit out udp from any to assigned",))
+
+
 def test_a_session_released_by_the_smf_is_made_anew_if_it_says_so() -> None:
     async def scenario(bench: Bench) -> None:
         await bench.attached()
@@ -206,6 +214,39 @@ def test_a_session_released_by_the_smf_is_made_anew_if_it_says_so() -> None:
         bench.gnb.release("11", reactivate=False)
         await bench.settled()
         assert (list(bench.gnb.sessions), bench.smf.calls) == ([], [])
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("fails", [None, "activate"])
+@pytest.mark.parametrize("operation", ["attach", "deactivate", "hand over", "take over"])
+def test_a_session_released_while_the_gnb_waits_leaves_nothing(operation: str, fails: str | None) -> None:
+    async def scenario(bench: Bench) -> None:
+        def release() -> None:
+            bench.gnb.release("11", reactivate=False)
+
+        async def to_target(_: PduSession) -> None:
+            release()
+
+        session = await Bench().attached() if operation == "take over" else None
+        if operation in ("deactivate", "hand over"):
+            await bench.attached()
+        bench.smf.during, bench.smf.fails = release, fails
+        match operation:
+            case "attach":
+                with pytest.raises(SmfError):
+                    await bench.gnb.attach("ue1", WISH)
+            case "deactivate":
+                await bench.gnb.deactivate("ue1")
+            case "hand over":
+                await bench.gnb.hand_over("ue1", to_target)
+            case _:
+                assert session is not None
+                with pytest.raises(SmfError):
+                    await bench.gnb.take_over(replace(session, downlink=None))
+        assert list(bench.gnb.sessions) == []
+        plane = bench.user_plane
+        assert (plane.uplinks, plane.waiting, plane.downlinks) == ({}, set(), set())
 
     run(scenario)
 
@@ -244,6 +285,21 @@ def test_a_handover_takes_downlink_until_the_end_marker() -> None:
         await asyncio.sleep(0)
         assert bench.user_plane.downlinks == set()
         assert bench.events[-1] == "handover_complete"
+
+    run(scenario)
+
+
+def test_an_end_marker_that_is_lost_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "_END_MARKER_WITHIN_S", 0.01)
+
+    async def scenario(bench: Bench) -> None:
+        await bench.attached()
+        await bench.gnb.hand_over("ue1", lambda _: asyncio.sleep(0))
+        assert bench.user_plane.downlinks == {1}
+        await eventually_async(lambda: bench.user_plane.downlinks, lambda downlinks: not downlinks)
+        bench.user_plane.on_end_marker(1)
+        await asyncio.sleep(0)
+        assert bench.events.count("handover_complete") == 1
 
     run(scenario)
 

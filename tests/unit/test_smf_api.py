@@ -229,9 +229,10 @@ def test_an_insertion_that_cannot_be(run: Run, changes: dict[str, object], statu
     run(scenario)
 
 
-def test_a_flow_description_that_is_none(run: Run) -> None:
+@pytest.mark.parametrize("text", ["deny in ip from any to any", "permit out udp from any to assigned"])
+def test_a_flow_description_that_is_none(run: Run, text: str) -> None:
     async def scenario(rig: Rig) -> None:
-        status, problem = await rig.post("/ulcl", INSERT | {"sdf": ["deny in ip from any to any"]})
+        status, problem = await rig.post("/ulcl", INSERT | {"sdf": [text]})
         assert (status, problem["cause"]) == (400, "MANDATORY_IE_INCORRECT")
         assert problem["detail"].startswith("sdf[0]: got ")
 

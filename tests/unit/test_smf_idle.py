@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from core_stub.pfcp.ies import ApplyAction, Cause, DownlinkDataReport, FTeid, ReportType, SmReqFlags
 from core_stub.pfcp.messages import SessionModificationRequest, SessionReportRequest
 from core_stub.smf.session import State
+from tests.support.polling import eventually_async
 from tests.support.smf import GNB, smf_yaml
 from tests.support.smf_rig import INSERT, N3, Rig, run_on_rig
 
@@ -135,6 +137,36 @@ def test_a_ue_that_answers_its_paging_keeps_its_packets(tmp_path: Path) -> None:
         rig.world.after_each = answer
         await report_downlink(rig)
         assert rig.kinds("paging", "paging_failed") == ["paging"]
+        assert all(modification.flags is None for modification in modifications(rig, "upf-cloud"))
+
+    run_on_rig(tmp_path, scenario)
+
+
+def test_a_ue_that_is_idle_again_is_paged_again(tmp_path: Path) -> None:
+    async def scenario(rig: Rig) -> None:
+        context = await rig.idle()
+        waiting, go_on = asyncio.Event(), asyncio.Event()
+        whole_time = rig.smf.core.ports.sleep
+
+        async def sleep(seconds: float) -> None:
+            waiting.set()
+            await go_on.wait()
+            await whole_time(seconds)
+
+        rig.smf.core.ports = replace(rig.smf.core.ports, sleep=sleep)
+        (session,) = rig.smf.sessions
+        report = SessionReportRequest(session.psa.cp_seid, ReportType.DLDR, DownlinkDataReport((1,)))
+        rig.smf.reports.take("upf-cloud", report)
+        await waiting.wait()
+        await rig.modify(context, N3)
+        await rig.modify(context, {"upCnxState": "DEACTIVATED"})
+        # The first paging still waits, and says nothing about the second.
+        rig.smf.reports.take("upf-cloud", report)
+        await eventually_async(lambda: rig.world.asked, lambda asked: len(asked) == 2)
+        await rig.modify(context, N3)
+        go_on.set()
+        await rig.smf.core.settled()
+        assert rig.kinds("paging", "paging_failed") == ["paging"] * 2
         assert all(modification.flags is None for modification in modifications(rig, "upf-cloud"))
 
     run_on_rig(tmp_path, scenario)

@@ -72,6 +72,9 @@ def test_an_association_is_made_and_made_again() -> None:
             deletion = SessionDeletionRequest(1)
             with pytest.raises(NotAssociatedError, match="upf is not associated"):
                 await n4.request("upf", deletion)
+            assert not n4.is_associated("upf of an earlier configuration")
+            with pytest.raises(NotAssociatedError):
+                await n4.request("upf of an earlier configuration", deletion)
             async with n4.connected():
                 await eventually_async(lambda: n4.associations["upf"][1])
                 assert await n4.request("upf", deletion) == SessionDeletionResponse(1, Cause.REQUEST_ACCEPTED)
@@ -109,6 +112,27 @@ def test_a_session_report_reaches_the_smf() -> None:
                 assert refused.cause is Cause.SERVICE_NOT_SUPPORTED
 
     asyncio.run(scenario())
+
+
+def test_a_configured_address_at_another_port_is_no_upf(caplog: pytest.LogCaptureFixture) -> None:
+    events: list[dict[str, Any]] = []
+
+    async def scenario() -> None:
+        async with upf() as peer, upf() as stranger:
+            n4 = smf(peer.local_address, events)
+            n4.on_up = lambda name: None
+            async with n4.connected():
+                await eventually_async(lambda: n4.is_associated("upf"))
+                there = (str(SMF), peer.local_address[1])
+                await stranger.associate(there)
+                answer = await stranger.request(there, SessionReportRequest(7, ReportType.DLDR))
+                assert isinstance(answer, SessionReportResponse)
+                assert answer.cause is Cause.REQUEST_REJECTED
+
+    asyncio.run(scenario())
+    assert [event["name"] for event in events if event["event"] == "association"] == ["upf"]
+    assert "AssociationUp passed over" in caplog.text
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_what_a_upf_says_of_itself_is_heard() -> None:

@@ -187,6 +187,22 @@ def test_a_pool_that_is_not_configured_any_more_takes_its_sessions_with_it(tmp_p
     asyncio.run(whole())
 
 
+def test_a_range_that_has_an_address_no_more_takes_its_session_with_it(tmp_path: Path) -> None:
+    async def whole() -> None:
+        world, data = World(), smf_yaml()
+        with Store(tmp_path / "smf.db") as store:
+            async with rig(tmp_path, data, world=world, store=store) as made:
+                await made.active()
+                await made.active(supi="ue2")
+        data["smf"]["session"][0]["range"] = "10.45.0.3-10.45.0.5"
+        with Store(tmp_path / "smf.db") as store:
+            async with rig(tmp_path, data, world=world, store=store) as made:
+                assert [session.context.ref for session in made.smf.sessions] == ["2"]
+            assert [stored.session.context.ref for stored in store.load()] == ["2"]
+
+    asyncio.run(whole())
+
+
 def test_a_session_is_released_for_good(tmp_path: Path) -> None:
     async def before(made: Rig) -> None:
         await made.active()

@@ -245,6 +245,21 @@ def test_a_relocation_that_cannot_be(tmp_path: Path, body: dict[str, object], st
     run_on_rig(tmp_path, scenario, more_upfs())
 
 
+def test_a_relocation_to_the_same_dnai_goes_to_another_upf_there(tmp_path: Path) -> None:
+    async def scenario(rig: Rig) -> None:
+        await rig.active()
+        assert (await rig.post("/ulcl", INSERT))[0] == 200
+        status, answer = await rig.put("/ulcl/ue1", {"dnai": "edge"})
+        assert (status, answer["upf"]) == (200, "upf-edge-2")
+
+    data = with_more_upfs(smf_yaml())
+    for upf in data["smf"]["pfcp"]["client"]["upf"]:
+        if upf["name"].startswith("upf-edge"):
+            # The one that has the UL CL has the least load too.
+            upf |= {"dnai": "edge", "capacity": 10 if upf["name"] == "upf-edge" else 1}
+    run_on_rig(tmp_path, scenario, data)
+
+
 def test_a_dnai_whose_upf_is_not_associated(tmp_path: Path) -> None:
     async def scenario(rig: Rig) -> None:
         await active(rig)

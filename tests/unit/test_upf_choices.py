@@ -126,12 +126,12 @@ POOLS = (
 
 
 def test_a_network_instance_has_its_device_and_pool() -> None:
-    networks = Networks(POOLS, ["access"])
-    for name in ("internet", "ims", "access", None):
+    networks = Networks(POOLS)
+    for name in ("internet", "ims", None):
         networks.check(name, RuleType.PDR, 1)
     with pytest.raises(RuleError, match='Network Instance "else" is not configured'):
         networks.check("else", RuleType.PDR, 1)
-    assert [networks.device(name) for name in ("internet", "ims", "access", None)] == ["n6", "n7", "n6", "n6"]
+    assert [networks.device(name) for name in ("internet", "ims", None)] == ["n6", "n7", "n6"]
     assert networks.free_address("internet", ()) == IPv4Address("10.1.0.2")
     assert networks.free_address("internet", {IPv4Address("10.1.0.2")}) is None
     assert [networks.free_address("ims", ()) for _ in range(3)] == [

@@ -138,6 +138,7 @@ def test_applications_and_predefined_rules(tmp_path: Path) -> None:
   predefined_rules:
     - {{name: no-dns, precedence: 10, {flows}, gate: closed}}
     - {{name: slow, precedence: 20, mbr: {{uplink: 1Mbit, downlink: 5Mbit}}}}
+    - {{name: snail, precedence: 30, mbr: {{uplink: 500bit}}}}
 """
     upf = load_config(written(tmp_path, text), UpfFile, {}).upf
     dns = (parse_flow_description("permit out 17 from any 53 to assigned"),)
@@ -145,6 +146,8 @@ def test_applications_and_predefined_rules(tmp_path: Path) -> None:
     assert [rule.rule() for rule in upf.predefined_rules] == [
         PredefinedRule("no-dns", 10, dns, is_open=False),
         PredefinedRule("slow", 20, (), True, 1000, 5000),
+        # 0 would be no limit.
+        PredefinedRule("snail", 30, (), True, 1, None),
     ]
     assert problems(tmp_path, text.replace("permit", "deny"), UpfFile) == {
         "upf.applications[0].flows",

@@ -27,7 +27,7 @@ from core_stub.upf.rules import (
     Rules,
     UserPlaneEvent,
 )
-from core_stub.upf.userplane.buffering import Act
+from core_stub.upf.userplane.buffering import Act, BufferQueue
 from core_stub.upf.userplane.forwarding import Forwarding
 
 SEID, TEID = 7, 0xABC
@@ -106,6 +106,23 @@ def test_counts_outlive_a_change_of_rules_and_go_with_their_pdr(plane: Plane) ->
 
 
 # -- buffers ----------------------------------------------------------------------------------------------------------
+
+
+def test_queues_can_be_looked_at_while_packets_make_another(plane: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = replace(UPLINK, action=Buffer(2, packets=4, octets=100, notify=False))
+    plane.apply(UPLINK, BUFFERING)
+    plane.down(b"abc")
+    plane.apply(other, BUFFERING)
+    holds = BufferQueue.holds
+
+    def interrupted(queue: BufferQueue) -> Counter:
+        plane.up(b"de")
+        return holds(queue)
+
+    monkeypatch.setattr(BufferQueue, "holds", interrupted)
+    assert plane.forwarding.buffered(SEID) == {1: Counter(1, 3)}
+    monkeypatch.undo()
+    assert plane.forwarding.buffered(SEID) == {1: Counter(1, 3), 2: Counter(1, 2)}
 
 
 def test_what_was_buffered_goes_first_in_its_order(plane: Plane) -> None:

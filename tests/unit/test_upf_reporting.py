@@ -20,6 +20,7 @@ from core_stub.pfcp.ies import (
     MeasurementMethod,
     ReportingTriggers,
     ReportType,
+    RuleType,
     SmReqFlags,
     SrRspFlags,
     UpdateBar,
@@ -159,6 +160,12 @@ def test_a_far_may_say_what_is_done_without_quota(upf: Upf) -> None:
     assert upf.rules(seid)[1].exhausted == Decapsulate("n6")
     other = upf.established(replace(metered(threshold()), cp_f_seid=replace(request.cp_f_seid, seid=CP_SEID)))
     assert upf.rules(other)[1].exhausted == Drop()
+
+
+def test_every_urr_of_a_pdr_has_to_be_there(upf: Upf) -> None:
+    request = metered(threshold(1, quota_action_far_id=1), threshold(2))
+    response = upf.establish(replace(request, create_urrs=request.create_urrs[:1]))
+    assert (response.cause, response.failed_rule_id) == (Cause.RULE_CREATION_MODIFICATION_FAILURE, (RuleType.PDR, 2))
 
 
 def test_a_linked_urr_reports_along(upf: Upf) -> None:

@@ -259,6 +259,12 @@ def test_time_does_not_count_while_traffic_is_still() -> None:
     assert (urr.triggers, urr.reports[0].duration, urr.now) == ([T.TIMTH], 10, START + 107)
 
 
+def test_stillness_is_not_waited_for_where_it_makes_no_difference() -> None:
+    # Due and never done, it would keep the event loop busy for ever.
+    urr = Urr(R.VOLTH, inactivity_detection_time=1, measurement_information=MeasurementInformation.ISTM)
+    assert due(urr.usage) is None
+
+
 def test_start_and_stop_of_traffic() -> None:
     urr = Urr(R.START | R.STOPT, inactivity_detection_time=3)
     urr.packet(uplink=1)
@@ -309,12 +315,13 @@ def test_a_quota_is_held_as_long_as_wanted_though_traffic_is_still_earlier() -> 
 URRS = st.builds(
     Urr,
     st.sampled_from([R.VOLTH, R.VOLTH | R.PERIO, R.TIMTH | R.VOLTH | R.QUHTI, R.START | R.STOPT | R.VOLTH]),
-    st.just(DURAT | VOLUM),
+    st.sampled_from([VOLUM, DURAT | VOLUM]),
     volume_threshold=st.builds(Volume, st.integers(1, 300)),
     measurement_period=st.integers(1, 20),
     time_threshold=st.integers(1, 20),
     quota_holding_time=st.integers(1, 20),
     inactivity_detection_time=st.none() | st.integers(1, 20),
+    measurement_information=st.sampled_from([None, MeasurementInformation.ISTM]),
 )
 STEPS = st.lists(st.tuples(st.floats(0, 50), st.integers(0, 200), st.integers(0, 200)), max_size=30)
 

@@ -8,7 +8,8 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
-from core_stub.smf.config import Charging, Flow, FlowDescription, RatePair
+from core_stub.config import FlowDescription
+from core_stub.smf.config import Flow
 
 
 class Body(BaseModel):
@@ -92,28 +93,8 @@ class InsertUlCl(UlClTarget, OfSession):
         return self
 
 
-class AddFlow(OfSession):
-    """`POST /flows`."""
-
-    qfi: int = Field(ge=1, le=63)
-    five_qi: int = Field(default=9, ge=1, le=255)
-    sdf: tuple[FlowDescription, ...] = Field(min_length=1, max_length=15)
-    precedence: int = Field(default=255, ge=1, le=65534)
-    mbr: RatePair | None = None
-    gbr: RatePair | None = None
-    charging: Charging | None = None
-
-    def flow(self) -> Flow:
-        """The flow alone."""
-        return Flow.model_construct(
-            qfi=self.qfi,
-            five_qi=self.five_qi,
-            sdf=self.sdf,
-            precedence=self.precedence,
-            mbr=self.mbr,
-            gbr=self.gbr,
-            charging=self.charging,
-        )
+class AddFlow(OfSession, Flow):
+    """`POST /flows`: a flow of the configuration for one session."""
 
 
 class ReplacePsa(OfSession):

@@ -52,7 +52,7 @@ def management(smf: Smf, n4: PfcpN4) -> web.Application:
 
     async def add_flow(request: web.Request) -> web.Response:
         body = await parsed(request, AddFlow)
-        flow = await smf.add_flow(smf.ref_of(body.supi, body.pdu_session_id), body.flow())
+        flow = await smf.add_flow(smf.ref_of(body.supi, body.pdu_session_id), body)
         return web.json_response({"supi": body.supi, "qfi": flow.qfi}, status=HTTPStatus.CREATED)
 
     async def remove_flow(request: web.Request) -> web.Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from core_stub.pfcp.ies import FTeid, UpdateUrr
@@ -61,22 +61,24 @@ async def grant(ports: Ports, session: PduSession, n4: N4Session, urrs: tuple[Up
         await run.step("grant", modify(ports.n4, n4, rules.grant(n4, urrs)))
 
 
-async def release(ports: Ports, session: PduSession) -> PduSession:
-    """PDU session release, §4.3.4.2; it can be repeated if it fails."""
+async def release(ports: Ports, session: PduSession, gone: Collection[str] = ()) -> PduSession:
+    """PDU session release, §4.3.4.2; it can be repeated if it fails.
+
+    UPFs that are `gone` cannot be asked: their parts ended with the association.
+    """
+    there = tuple(n4 for n4 in session.leftovers if n4.upf not in gone)
     async with Run(ports, "release", session.context, session) as run:
         # Steps 2a and 2b: N4 session release, at every UPF of the session.
-        session = await delete_leftovers(run, ports.n4, session)
-        if session.ulcl:
-            await run.step("delete_ulcl", delete(ports.n4, session.ulcl.n4))
-            for local_psa in session.ulcl.local_psas:
-                await run.step("delete_local_psa", delete(ports.n4, local_psa.n4))
-        await run.step("delete_psa", delete(ports.n4, session.psa))
+        session = await delete_leftovers(run, ports.n4, replace(session, leftovers=there))
+        for step, n4 in _parts(session):
+            if n4.upf not in gone:
+                await run.step(step, delete(ports.n4, n4))
     return replace(session, state=State.RELEASED)
 
 
-async def release_at(ports: Ports, session: PduSession, n4_sessions: Iterable[N4Session]) -> PduSession:
-    """The same where other UPFs of the session are gone and cannot be told."""
-    async with Run(ports, "release", session.context, session) as run:
-        for n4 in n4_sessions:
-            await run.step("delete", delete(ports.n4, n4))
-    return replace(session, state=State.RELEASED)
+def _parts(session: PduSession) -> Iterator[tuple[str, N4Session]]:
+    """The PFCP sessions, each with the name of the step that deletes it."""
+    if session.ulcl:
+        yield "delete_ulcl", session.ulcl.n4
+        yield from (("delete_local_psa", local_psa.n4) for local_psa in session.ulcl.local_psas)
+    yield "delete_psa", session.psa

@@ -164,13 +164,14 @@ class Forwarding:
             return {}
         if session.state is None:
             return {meter.urr_id: UNREAD for meter in session.meters}
-        return {urr_id: meter.reading() for urr_id, meter in session.state.meters.items()}
+        return {urr_id: meter.reading() for urr_id, meter in list(session.state.meters.items())}
 
     def buffered(self, seid: int) -> Mapping[int, Counter]:
         """As `UserPlane.buffered`."""
         session = self._sessions.get(seid)
         queues = session.state.queues if session and session.state else {}
-        return {far_id: queue.holds() for far_id, queue in queues.items()}
+        # A copy: the thread of the packets may be making another queue.
+        return {far_id: queue.holds() for far_id, queue in list(queues.items())}
 
     # -- from one set of rules to the next ----------------------------------------------------------------------------
 
