@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import socket
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -43,6 +44,8 @@ NTP_EPOCH = 2_208_988_800
 """1970 in seconds since 1900."""
 
 _ASSOCIATE_RETRY_S = 1.0
+_RECEIVE_BUFFER = 8 << 20
+_SO_RCVBUFFORCE = 33
 
 
 class PfcpNode(asyncio.DatagramProtocol):
@@ -92,7 +95,8 @@ class PfcpNode(asyncio.DatagramProtocol):
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        transport, _ = await self._loop.create_datagram_endpoint(lambda: self, local_addr=self._bind)
+        bound = _bound(self._bind)
+        transport, _ = await self._loop.create_datagram_endpoint(lambda: self, sock=bound)
         self._transport = transport
         return self
 
@@ -233,3 +237,19 @@ class PfcpNode(asyncio.DatagramProtocol):
     def _fail(future: asyncio.Future[NfResponse] | None, error: PfcpTimeoutError) -> None:
         if future is not None and not future.done():
             future.set_exception(error)
+
+
+def _bound(address: Address) -> socket.socket:
+    """A socket that holds what a thousand sessions ask for at once: what it dropped would come again after T1 only."""
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        try:
+            udp.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
+        except PermissionError:  # without CAP_NET_ADMIN the kernel caps it at net.core.rmem_max
+            udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        udp.setblocking(False)
+        udp.bind(address)
+    except OSError:
+        udp.close()
+        raise
+    return udp

@@ -8,6 +8,7 @@ a life cycle: all that N4 costs without sessions.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -85,7 +86,7 @@ async def _measure(upf: _Upf, effort: Effort) -> list[Figure]:
         baseline = heartbeats_per_s(upf.local, upf.peer, effort.seconds / 5) / 3
         for count in (0, *effort.sessions):
             await smf.hold(count)
-            figures += await _rates(smf, upf, f",{count}" if count else "", baseline, effort)
+            figures += await _rates(smf, upf, count, baseline, effort)
             await asyncio.sleep(effort.holding_s)
             memory[count] = upf.memory()
             figures.append(Figure(f"upf_memory_mb@{count}", round(memory[count] / 2**20, 1), "MB"))
@@ -93,23 +94,28 @@ async def _measure(upf: _Upf, effort: Effort) -> list[Figure]:
     return [*figures, Figure("bytes_per_session", round((memory[many] - memory[few]) / (many - few)), "B")]
 
 
-async def _rates(smf: Client, upf: _Upf, held: str, baseline: float, effort: Effort) -> list[Figure]:
+async def _rates(smf: Client, upf: _Upf, held: int, baseline: float, effort: Effort) -> list[Figure]:
+    suffix, also = (f"@{held}", f",{held}") if held else ("", "")
     before = upf.cpu_s(), time.process_time()
     closed = await smf.closed(_AT_A_TIME, effort.seconds)
     cycles = len(closed.latencies_ms)
     spent = {"upf": upf.cpu_s() - before[0], "smf": time.process_time() - before[1]}
-    suffix = held.replace(",", "@")
     return [
         Figure(f"lifecycles_per_s{suffix}", round(closed.per_second, 1), "1/s", round(baseline, 1)),
         *(Figure(f"{side}_cpu_us{suffix}", round(cpu_s * 1e6 / cycles, 1), "us") for side, cpu_s in spent.items()),
-        *_latencies(await smf.open(OPEN_PER_S, effort.seconds), f"@{OPEN_PER_S}{held}"),
+        *_latencies(await smf.open(OPEN_PER_S, effort.seconds), f"@{OPEN_PER_S}{also}"),
     ]
 
 
 async def _measure_loss(upf: _Upf, effort: Effort) -> list[Figure]:
     suffix = f"_loss{LOSS_PERCENT}"
-    async with client(upf.local, upf.peer) as smf:
-        found = await smf.first(effort.lossy_cycles, _LOSSY_AT_A_TIME)
+    # What is given up is counted, not told one by one.
+    logging.disable(logging.WARNING)
+    try:
+        async with client(upf.local, upf.peer) as smf:
+            found = await smf.first(effort.lossy_cycles, _LOSSY_AT_A_TIME)
+    finally:
+        logging.disable(logging.NOTSET)
     return [
         Figure(f"lifecycles_per_s{suffix}", round(found.per_second, 1), "1/s"),
         Figure(f"lifecycles_failed{suffix}", found.failed, ""),
