@@ -223,8 +223,12 @@ def _is_ipv4(address: object) -> TypeGuard[IPv4Address]:
 
 
 class UpfFile(Section):
-    """The whole file; `logger` and `global` are Open5GS's, and not read."""
+    """The whole file; the other sections are Open5GS's, and not read."""
 
     upf: UpfConfig
     logger: Any = None
+    default: Any = None
+    max: Any = None
+    parameter: Any = None
+    time: Any = None
     open5gs_global: Any = Field(default=None, alias="global")

@@ -90,6 +90,10 @@ logger:
 global:
   max:
     ue: 1024
+default:
+parameter:
+max:
+time:
 upf:
   pfcp:
     server:
