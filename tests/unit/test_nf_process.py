@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
+from core_stub.http import http_on_socket
 from core_stub.process import run
 
 
@@ -35,3 +38,12 @@ def test_what_the_host_refuses_is_one_line(
     (line,) = capsys.readouterr().err.splitlines(keepends=True)
     assert line.startswith("upf: ")
     assert line.endswith(told)
+
+
+def test_a_socket_that_cannot_be_is_named(tmp_path: Path) -> None:
+    async def serve() -> None:
+        async with http_on_socket(web.Application(), tmp_path / "run" / "upf.sock"):
+            pass
+
+    with pytest.raises(FileNotFoundError, match=r"'management socket .*/run/upf\.sock'"):
+        asyncio.run(serve())
