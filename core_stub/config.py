@@ -59,6 +59,11 @@ class Management(Section):
 
 _KNOWN = "a key that this network function has"
 
+
+def _required(model: type[Section]) -> list[str]:
+    return [name for name, field in model.model_fields.items() if field.is_required()]
+
+
 File = TypeVar("File", bound=Section)
 
 
@@ -75,7 +80,7 @@ def load_config(path: Path, model: type[File], variables: Mapping[str, Any]) -> 
     """The file at `path` as a `model`, or the template if it ends in `.j2`; InputError with all of its problems."""
     data = read_data(path, variables)
     if not isinstance(data, dict):
-        want = f"a mapping with the key {' and '.join(model.model_fields)}"
+        want = f"a mapping with the key {' and '.join(_required(model))}"
         raise InputError(str(path), [Problem("file", type(data).__name__, want)])
     try:
         return model.model_validate(data)

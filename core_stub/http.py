@@ -85,11 +85,14 @@ def detail_of(text: str) -> str:
 
 @asynccontextmanager
 async def http_on_socket(app: web.Application, path: Path) -> AsyncIterator[None]:
-    """Serve `app` on the Unix socket at `path`, which goes away afterwards."""
+    """Serve `app` on the Unix socket at `path`, which goes away afterwards; OSError that names it if it cannot be."""
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        await web.UnixSite(runner, str(path)).start()
+        try:
+            await web.UnixSite(runner, str(path)).start()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, f"management socket {path}") from error
         yield
     finally:
         await runner.cleanup()

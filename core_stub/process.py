@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core_stub.config import template_variables
-from testbed.errors import BearerlabError
+from testbed.errors import BearerlabError, HostError
 
 Serve = Callable[[Path, Mapping[str, Any]], Coroutine[None, None, None]]
 """Runs a network function from its configuration file and the variables for it, if it is a template."""
@@ -31,6 +31,9 @@ def run(prog: str, serve: Serve) -> int:
     except BearerlabError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    except PermissionError as error:
+        print(f"{prog}: {error}; run it as root", file=sys.stderr)
+        return HostError.exit_code
     except OSError as error:
         print(f"{prog}: {error}", file=sys.stderr)
         return 1

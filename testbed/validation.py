@@ -35,7 +35,7 @@ def problem(detail: ErrorDetails, location: Location | None = None, *, known_key
         case "union_tag_invalid":
             return Problem(f"{where}.{_discriminator(context)}", f'"{context["tag"]}"', context["expected_tags"])
         case _:
-            return Problem(where, _show(detail["input"]), _want(detail["msg"]))
+            return Problem(where, _show(detail["input"]), _want(detail))
 
 
 _MISSING = "this key, which has to be there"
@@ -50,8 +50,19 @@ def _show(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}…"
 
 
-def _want(message: str) -> str:
-    """pydantic's message without what does not go with "want"."""
+_SHAPES = {"list_type": "a list", "tuple_type": "a list", "dict_type": "a mapping", "model_type": "a mapping"}
+
+
+def _want(detail: ErrorDetails) -> str:
+    """What a file's author calls it: pydantic speaks of Python's types, and its message does not go with "want"."""
+    message, context = detail["msg"], detail.get("ctx", {})
+    match detail["type"]:
+        case "too_short":
+            return f"at least {context['min_length']} of them"
+        case "too_long":
+            return f"at most {context['max_length']} of them"
+        case shape if shape in _SHAPES:
+            return _SHAPES[shape]
     message = message.replace("String should match pattern ", "text that matches ").partition(", unable to parse")[0]
     for prefix in ("Value error, ", "want ", "Input should be ", "Input is not "):
         message = message.removeprefix(prefix)

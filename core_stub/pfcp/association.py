@@ -151,6 +151,8 @@ class Association:
     recovery_time_stamp: int | None = None
     asked_at: float | None = None
     """When we last asked for the association."""
+    disowned_at: float | None = None
+    """When the peer last said that it has none."""
     awaited: int | None = None
     """The sequence number of our heartbeat, setup or release that the peer has not answered yet."""
     heartbeat_due: float | None = None

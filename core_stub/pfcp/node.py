@@ -76,7 +76,14 @@ class Node:
         self._signal(peer, Signal.RELEASE, now)
 
     def disowned(self, peer: Address, now: float) -> None:
-        """The peer has rejected a request since there is no association."""
+        """The peer has rejected a request since there is no association.
+
+        It is set up again at once, but not with a peer that takes back what it accepts: that would never end.
+        """
+        association = self._of(peer)
+        before, association.disowned_at = association.disowned_at, now
+        if before is not None and now - before < self._settings.t1:
+            association.initiator = False
         self._signal(peer, Signal.DISOWNED, now, reason="the peer has no association")
 
     def bundles(self, peer: Address) -> bool:

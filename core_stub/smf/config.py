@@ -100,6 +100,7 @@ class SbiServer(Section):
 
     address: IPv4Address
     port: Port = 7777
+    advertise: Ignored = None
 
 
 class Sbi(Section):
@@ -251,6 +252,7 @@ class SmfFile(Section):
 
     smf: SmfConfig
     logger: Ignored = None
+    default: Ignored = None
     # Not called `global` in the model: that is a keyword.
     global_: Any = Field(default=None, alias="global")
     max: Ignored = None

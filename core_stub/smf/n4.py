@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -26,6 +27,9 @@ from core_stub.smf.core import Emit
 from core_stub.smf.run import NotAssociatedError
 
 log = logging.getLogger(__name__)
+
+_SHORT_S = 1.0
+"""An association that lasts no longer is made again only after as long a pause."""
 
 
 class PfcpN4:
@@ -97,7 +101,10 @@ class PfcpN4:
             except PfcpTimeoutError as error:
                 log.warning("%s: %s; trying again", name, error)
                 continue
+            since = time.monotonic()
             await self._down[name].wait()
+            if time.monotonic() - since < _SHORT_S:
+                await asyncio.sleep(_SHORT_S)
 
     def _handle(self, peer: Address, request: NfRequest) -> Response:
         name = self._names.get(peer)

@@ -40,16 +40,23 @@ _RECORD = TypeAdapter(Stored)
 
 
 class Store:
-    """The file at `path`, made if it is not there; a context manager. InputError for a file that is none of ours."""
+    """The file at `path`, made with its directory if it is not there; a context manager.
+
+    InputError for a file that is none of ours, OSError for a directory that cannot be made.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._db = sqlite3.connect(path, isolation_level=None)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None)
+        except sqlite3.OperationalError as error:
+            raise self._refused(error) from error
         try:
             self._prepare()
         except sqlite3.DatabaseError as error:
             self._db.close()
-            raise InputError(str(path), [Problem("smf.db", str(error), "a file of this SMF, or none")]) from error
+            raise self._refused(error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -58,6 +65,9 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._db.close()
+
+    def _refused(self, error: sqlite3.DatabaseError) -> InputError:
+        return InputError(str(self._path), [Problem("smf.db", str(error), "a file of this SMF, or none")])
 
     def _prepare(self) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()

@@ -16,7 +16,7 @@
         - {name: slow, precedence: 20, mbr: {uplink: 1Mbit, downlink: 5Mbit}}
 
 A `dnn` is a Network Instance of N4; a session without one serves all of them. Rules that name another are rejected. A
-`dev` that is there is used, as Open5GS's users make it; else it is made, and goes with us.
+`dev` (`ogstun` by default, as in Open5GS) that is there is used; else it is made, and goes with us.
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ class SessionPool(Section):
     subnet: Network
     gateway: Address | None = None
     dnn: str | None = None
-    dev: InterfaceName = "n6"
+    dev: InterfaceName = "ogstun"
+    """Open5GS's default, which its set-up scripts make."""
 
 
 def _flow_filters(flows: tuple[str, ...]) -> tuple[FlowFilter, ...]:
@@ -224,8 +225,12 @@ def _is_ipv4(address: object) -> TypeGuard[IPv4Address]:
 
 
 class UpfFile(Section):
-    """The whole file; `logger` and `global` are Open5GS's, and not read."""
+    """The whole file; the other sections are Open5GS's, and not read."""
 
     upf: UpfConfig
     logger: Any = None
+    default: Any = None
+    max: Any = None
+    parameter: Any = None
+    time: Any = None
     open5gs_global: Any = Field(default=None, alias="global")

@@ -23,4 +23,4 @@ def command(
             f"{len(gone.paths)} files"
         )
     if not removed:
-        typer.echo("nothing to clean: no lab was left behind")
+        typer.echo(f"nothing to clean: {f'there is no lab {lab}' if lab else 'no lab was left behind'}")

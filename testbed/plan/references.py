@@ -32,6 +32,8 @@ class Names:
     kind: str
     known: tuple[str, ...]
     left_out: frozenset[str] = frozenset()
+    in_graph: bool = False
+    """Whether `bearerlab graph` shows them, so that many need not be listed."""
 
     def check(self, where: str, name: str) -> Iterator[Problem]:
         """A problem if there is no such name, with the nearest one as a hint."""
@@ -39,7 +41,7 @@ class Names:
             return
         close = get_close_matches(name, self.known, n=1)
         want = f"{self.kind}: {', '.join(self.known) or 'there is none'}"
-        if len(self.known) > 12:
+        if self.in_graph and len(self.known) > 12:
             want = f"{self.kind} ({len(self.known)} of them; `bearerlab graph` lists them)"
         yield Problem(where, f'"{name}"', want, f'did you mean "{close[0]}"?' if close else "")
 
@@ -61,8 +63,8 @@ class References:
         self._left_out = tuple(left_out)
         self._known = known
         self._presets = Names("a preset", tuple(known.presets.by_name))
-        self._nodes = Names("a node", tuple(node.name for node in graph.nodes))
-        self._link_names = Names("a link", tuple(link.name for link in graph.links))
+        self._nodes = Names("a node", tuple(node.name for node in graph.nodes), in_graph=True)
+        self._link_names = Names("a link", tuple(link.name for link in graph.links), in_graph=True)
         self._services = Names("a service", tuple(scenario.services), self._missing("services"))
         self._dnns = Names("a DNN of core.dnns", tuple(scenario.core.dnns), self._missing("core.dnns"))
 

@@ -77,6 +77,11 @@ class MetricPath:
         """The unit of the metric, as bounds are written."""
         return UNITS.get(self.metric.partition(".")[0], "")
 
+    @property
+    def is_known(self) -> bool:
+        """Whether anything measures the metric; of another one nobody knows the unit."""
+        return any(self.metric in metrics for metrics in METRICS.values())
+
     def __str__(self) -> str:
         """As it was written."""
         return f"{self.measurement}.{self.metric}"
@@ -110,7 +115,7 @@ def parse(expr: str) -> Expectation:
     if match["other"]:
         return Expectation(expr, *_alike(match["path"], match["op"], match["other"]))
     unit = match["unit"] or ""
-    if unit != path.unit:
+    if path.is_known and unit != path.unit:
         raise ValueError(f"want a bound {f'in {path.unit}' if path.unit else 'without a unit'}, as {path.metric} is")
     return Expectation(expr, path, match["op"], float(match["number"]))
 

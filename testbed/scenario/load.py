@@ -205,6 +205,8 @@ def _problem(detail: ErrorDetails) -> Problem:
 
 def _unknown_key(location: Location) -> Problem:
     known, meant = _known_keys(location), _meant(location)
+    if location[-1] in known:
+        return Problem(path_text(location), "a key of another kind than those beside it", "keys of one kind")
     want = f"one of {', '.join(known)}" if known else "a known key"
     return Problem(path_text(location), "an unknown key", want, f'did you mean "{meant}"?' if meant else "")
 

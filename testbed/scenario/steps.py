@@ -58,6 +58,12 @@ class ImpairTarget(Change):
 
     links: list[str] = Field(min_length=1, description="The links to change.", examples=[["m1-m2"]])
 
+    @model_validator(mode="after")
+    def _something_changes(self) -> ImpairTarget:
+        if not self.model_fields_set - {"links"}:
+            raise ValueError("want something that changes, such as delay: 20ms")
+        return self
+
 
 class Impair(_Change):
     """Change what links do to packets."""

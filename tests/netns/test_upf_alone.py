@@ -60,7 +60,7 @@ def test_the_file_of_open5gs_serves_any_smf_and_any_dnn(tmp_path: Path) -> None:
             rules = (uplink(2, 2), downlink(1, 1), to_n6(2), to_tunnel(1, Interface.ACCESS, 5, GNB))
             response = await node.request((PSA, 8805), establishment(*rules))
             assert response.cause is Cause.REQUEST_ACCEPTED
-            assert "10.45.0.1/32" in await asyncio.to_thread(run_in, "psa", "ip", "-o", "addr", "show", "n6")
+            assert "10.45.0.1/32" in await asyncio.to_thread(run_in, "psa", "ip", "-o", "addr", "show", "ogstun")
 
     run(test)
 

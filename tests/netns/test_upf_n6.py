@@ -59,6 +59,6 @@ def test_a_subnet_that_is_routed_elsewhere_is_no_device_of_ours() -> None:
     with (
         netns.entered(NAMESPACE),
         closing(N6Device(N6Network("n6", (POOL,)), 1400)),
-        pytest.raises(OSError, match="File exists: 'N6 device n7'"),
+        pytest.raises(OSError, match=r"10\.45\.0\.0/16 is routed to another device already: 'N6 device n7'"),
     ):
         N6Device(N6Network("n7", (POOL,)), 1400)

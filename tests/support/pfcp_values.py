@@ -224,9 +224,8 @@ STRUCTURES: dict[IeType, st.SearchStrategy[Any]] = {
         *(st.lists(printable, max_size=2).map(tuple), st.lists(some_text, max_size=2).map(tuple)),
     ),
     IeType.REDIRECT_INFORMATION: redirects(),
-    IeType.REMOTE_GTP_U_PEER: st.builds(
-        RemoteGtpuPeer, maybe_ipv4, maybe_ipv6, maybe(one_of(Interface)), maybe(labels)
-    ),
+    IeType.REMOTE_GTP_U_PEER: st.builds(RemoteGtpuPeer, ipv4, maybe_ipv6, maybe(one_of(Interface)), maybe(labels))
+    | st.builds(RemoteGtpuPeer, st.none(), ipv6, maybe(one_of(Interface)), maybe(labels)),
     IeType.SDF_FILTER: st.builds(SdfFilter, maybe(printable), u32, maybe(u16), maybe(u32), maybe(u24)),
     IeType.S_NSSAI: st.tuples(u8, maybe(st.integers(0, 0xFFFFFE))),
     IeType.UE_IP_ADDRESS: st.builds(

@@ -29,12 +29,14 @@ from core_stub.pfcp.ies import (
     IeType,
     InterfaceType,
     NodeId,
+    NodeReportType,
     SdfFilter,
 )
 from core_stub.pfcp.messages import (
     SESSION_TYPES,
     HeartbeatRequest,
     Message,
+    NodeReportRequest,
     SessionReportResponse,
     SessionRequest,
     SessionResponse,
@@ -280,6 +282,13 @@ def test_an_f_teid_is_chosen_for_some_kind_of_address() -> None:
     pdr = replace(UPLINK_PDR, pdi=replace(UPLINK_PDR.pdi, f_teid=FTeid(choose=True)))
     with pytest.raises(LocalProtocolError, match="choose_ipv4"):
         codec.encode(replace(establishment(1), create_pdrs=(pdr,)), 1)
+
+
+def test_a_gtpu_peer_has_an_address() -> None:
+    nobody = pack_ie(IeType.USER_PLANE_PATH_FAILURE_REPORT, pack_ie(IeType.REMOTE_GTP_U_PEER, b"\0"))
+    with pytest.raises(RemoteProtocolError) as raised:
+        only(with_ies(NodeReportRequest(NodeId("upf"), NodeReportType.UPFR), nobody))
+    assert (raised.value.cause, raised.value.offending_ie) == (Cause.MANDATORY_IE_INCORRECT, IeType.REMOTE_GTP_U_PEER)
 
 
 def test_mutations_raise_nothing_but_remote_protocol_errors() -> None:

@@ -177,6 +177,15 @@ def test_a_peer_that_has_no_association_is_associated_again_and_what_was_asked_o
     ]
 
 
+def test_a_peer_that_takes_its_associations_back_is_not_asked_for_another_without_end() -> None:
+    between = associated()
+    for _ in range(2):
+        between.upf = endpoint(UPF_NODE)
+        between.smf.request(UPF, establishment(1), between.now)
+        between.settle()
+    assert between.smf.state(UPF) is State.IDLE
+
+
 def test_time_stamps_wrap() -> None:
     between = associated()
     ask(between.upf, AssociationSetupRequest(SMF_NODE, 0xFFFFFFFF))

@@ -68,6 +68,28 @@ CASES: list[tuple[str, Change, list[str]]] = [
         ['links.override[0].link: got "m1-m9"; want a link'],
     ),
     (
+        "unknown preset",
+        setting("links.override", [{"link": "m1-m2", "preset": "starlink"}]),
+        ['links.override[0].preset: got "starlink"; want a preset: radio, access, backhaul,'],
+    ),
+    ("no list", setting("links.override", {"link": "m1-m2"}), ["links.override: got {'link': 'm1-m2'}; want a list"]),
+    ("no hosts", setting("services.portal.hosts", []), ["services.portal.hosts: got []; want at least 1 of them"]),
+    (
+        "two steps in one",
+        setting("timeline.1.reset", {"links": ["m1-m2"]}),
+        ["timeline[1].reset: got a key of another kind than those beside it; want keys of one kind"],
+    ),
+    (
+        "an impairment without any",
+        setting("timeline.1", {"impair": {"links": ["m1-m2"]}, "as": "insertion"}),
+        ["timeline[1].impair: got {'links': ['m1-m2']}; want something that changes, such as delay: 20ms"],
+    ),
+    (
+        "unknown metric with a unit",
+        setting("expect.0", "before.ue1-portal.rtt.p50 > 20 ms"),
+        ['expect[0]: got "rtt.p50"; want a metric of ue1-portal: longest_gap_ms, loss,'],
+    ),
+    (
         "same link twice",
         setting("links.override", [{"link": "m1-m2"}, {"link": "m1-m2"}]),
         ['links.override[1].link: got "m1-m2" a second time'],

@@ -110,9 +110,10 @@ logger:
   file: {path: /var/log/open5gs/smf.log}
 global:
   max: {ue: 1024}
+default: {tls: {server: {scheme: http}}}
 smf:
   sbi:
-    server: [{address: 127.0.0.4, port: 7777}]
+    server: [{address: 127.0.0.4, port: 7777, advertise: smf.example.org}]
     client: {scp: [{uri: "http://127.0.0.200:7777"}]}
   pfcp:
     server: [{address: 127.0.0.4}]

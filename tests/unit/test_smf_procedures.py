@@ -9,9 +9,11 @@ from itertools import count
 
 import pytest
 
+from core_stub.errors import RemoteProtocolError
 from core_stub.pfcp.ies import (
     ApplyAction,
     CreateBar,
+    CreatedPdr,
     CreateQer,
     FSeid,
     FTeid,
@@ -29,6 +31,7 @@ from core_stub.pfcp.messages import (
     SessionModificationRequest,
 )
 from core_stub.smf.procedures import lifecycle, ulcl
+from core_stub.smf.procedures.steps import chosen
 from core_stub.smf.procedures.ulcl import Insertion
 from core_stub.smf.run import Ports, ProcedureError, Step
 from core_stub.smf.session import N4Session, PduSession, SessionRequest, SmContext, State
@@ -470,6 +473,14 @@ def test_a_ulcl_left_over_is_deleted_with_the_session(bench: Bench) -> None:
     assert caught.value.session is not None
     asyncio.run(lifecycle.release(bench.ports, caught.value.session))
     assert bench.world.upfs == {"upf-cloud": {}, "upf-edge": {}}
+
+
+@pytest.mark.parametrize("f_teid", [FTeid(0, UE), FTeid(7, IPv4Address(0)), FTeid(7), None])
+def test_an_f_teid_that_leads_nowhere_is_none(f_teid: FTeid | None) -> None:
+    created = (CreatedPdr(1, FTeid(6, UE)), CreatedPdr(2, f_teid), CreatedPdr(3, FTeid(8, UE)))
+    assert chosen("upf-cloud", created, 3) == FTeid(8, UE)
+    with pytest.raises(RemoteProtocolError, match="upf-cloud chose no IPv4 F-TEID for PDR 2"):
+        chosen("upf-cloud", created, 2)
 
 
 def test_insertion_and_removal_can_be_repeated(bench: Bench) -> None:

@@ -238,6 +238,16 @@ def test_a_file_that_is_none_of_ours_is_refused(tmp_path: Path) -> None:
         Store(path)
 
 
+def test_the_directory_is_made(tmp_path: Path) -> None:
+    with Store(tmp_path / "lib" / "bearerlab" / "smf.db") as store:
+        assert list(store.load()) == []
+
+
+def test_a_directory_is_no_database(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"smf\.db: got unable to open database file; want a file of this SMF"):
+        Store(tmp_path)
+
+
 def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "smf.db"
     db = sqlite3.connect(path)

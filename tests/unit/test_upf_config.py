@@ -90,6 +90,10 @@ logger:
 global:
   max:
     ue: 1024
+default:
+parameter:
+max:
+time:
 upf:
   pfcp:
     server:
@@ -114,7 +118,7 @@ upf:
 
 def test_the_file_of_open5gs_is_taken_as_it_comes(tmp_path: Path) -> None:
     upf = load_config(written(tmp_path, OPEN5GS), UpfFile, {}).upf
-    assert upf.data_networks == (DataNetwork(IPv4Network("10.45.0.0/16"), "n6", None, IPv4Address("10.45.0.1")),)
+    assert upf.data_networks == (DataNetwork(IPv4Network("10.45.0.0/16"), "ogstun", None, IPv4Address("10.45.0.1")),)
     assert (upf.management, upf.pfcp.peers, upf.pfcp.allowed) == (None, (), None)
 
 

@@ -98,7 +98,7 @@ NODE_ID = Leaf(_encode_node_id, _decode_node_id)
 # -- addresses and endpoints ------------------------------------------------------------------------------------------
 
 
-def _has_address(value: FSeid | IpAddresses) -> None:
+def _has_address(value: FSeid | IpAddresses | RemoteGtpuPeer) -> None:
     require(value.ipv4 or value.ipv6, "an address")
 
 
@@ -187,6 +187,7 @@ REMOTE_GTP_U_PEER = flagged(
     Part("ipv6", 0x01, IPV6),
     Part("destination_interface", 0x04, _INTERFACE),
     Part("network_instance", 0x08, counted(2, encode_labels, decode_network_instance)),
+    check=_has_address,
 )
 
 

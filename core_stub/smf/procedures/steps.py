@@ -89,9 +89,9 @@ async def delete_leftovers(run: Run, n4: N4, session: PduSession) -> PduSession:
 
 
 def chosen(upf: str, created: Iterable[CreatedPdr], pdr_id: int) -> FTeid:
-    """The F-TEID that the UPF chose for a PDR; GTP-U runs over IPv4."""
+    """The F-TEID that the UPF chose for a PDR; GTP-U runs over IPv4, and TEID 0 is for signalling (TS 29.281 §5.1)."""
     for pdr in created:
-        if pdr.pdr_id == pdr_id and pdr.f_teid is not None and pdr.f_teid.ipv4 is not None:
+        if pdr.pdr_id == pdr_id and pdr.f_teid and pdr.f_teid.teid and int(pdr.f_teid.ipv4 or 0):
             return pdr.f_teid
     raise RemoteProtocolError(Cause.CONDITIONAL_IE_MISSING, f"{upf} chose no IPv4 F-TEID for PDR {pdr_id}")
 

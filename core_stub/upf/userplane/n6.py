@@ -89,8 +89,10 @@ def _route(network: N6Network) -> None:
             try:
                 routes.route("add", dst=str(subnet), oif=index)
             except NetlinkError as error:
-                if error.code != EEXIST or not _has_route(routes, subnet, index):
+                if error.code != EEXIST:
                     raise
+                if not _has_route(routes, subnet, index):
+                    raise OSError(EEXIST, f"{subnet} is routed to another device already") from error
 
 
 def _has_route(routes: IPRoute, subnet: IPv4Network, index: int) -> bool:
