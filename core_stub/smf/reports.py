@@ -17,6 +17,9 @@ from core_stub.smf.table import Entry
 
 log = logging.getLogger(__name__)
 
+_REMEMBERED = 64
+"""Usage reports of a session that may come again: as many as our UPF keeps."""
+
 _IDLE = (State.INACTIVE, State.INACTIVE_BREAKOUT)
 
 
@@ -111,6 +114,8 @@ class Reports:
             if flow is None or flow.charging is None:
                 log.warning("session %s: usage of an unknown URR %d", entry.session.context.ref, report.urr_id)
                 continue
+            if _heard_before(entry, message.seid, report):
+                continue
             self._charge(entry, flow.charging.rating_group, report)
             if charging.is_used_up(report):
                 used_up.append((flow, report))
@@ -167,3 +172,16 @@ def _n4_with(session: PduSession, cp_seid: int) -> N4Session | None:
 def _flow_of(session: PduSession, urr_id: int) -> QosFlow | None:
     """URRs are numbered after their flow's slot, see rulesets.py."""
     return next((flow for flow in session.all_flows if flow.slot == urr_id - 1), None)
+
+
+def _heard_before(entry: Entry, seid: int, report: UsageReport) -> bool:
+    """True for usage that a UPF tells again, since all answers to its report were lost; it remembers those of now.
+
+    The same number alone does not say so: numbers begin anew with a URR. The time in which it was measured does.
+    """
+    if report.start_time is None:
+        return False
+    if (seid, report) in entry.heard:
+        return True
+    entry.heard = (*entry.heard, (seid, report))[-_REMEMBERED:]
+    return False

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from itertools import count
 
+from core_stub.pfcp.ies import UsageReport
 from core_stub.smf.charging import Account
 from core_stub.smf.config import SessionPool, SmfConfig
 from core_stub.smf.pools import AddressPool
@@ -35,8 +36,8 @@ class Entry:
     `ends` are our SEIDs at every UPF that ever had a part of it: always the same, so that a session which could not be
     cleared away there is replaced by the next. `doubtful` are UPFs where one may be left, `gone` those that have
     forgotten their part. `accounts` are by rating group. `paging` is an object of its own for each paging, while that
-    waits for the UE. One that `is_reloaded` was read from disk, and a procedure may have been under way when it was
-    written last.
+    waits for the UE. `heard` are the last usage reports, each with our SEID at the UPF that sent it. One that
+    `is_reloaded` was read from disk, and a procedure may have been under way when it was written last.
     """
 
     session: PduSession
@@ -47,6 +48,7 @@ class Entry:
     gone: frozenset[str] = frozenset()
     accounts: dict[int, Account] = field(default_factory=dict)
     paging: object | None = None
+    heard: tuple[tuple[int, UsageReport], ...] = ()
     is_reloaded: bool = False
 
 

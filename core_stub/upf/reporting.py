@@ -33,6 +33,9 @@ from core_stub.upf.userplane.base import UserPlane
 
 log = logging.getLogger(__name__)
 
+MOST_UNANSWERED = 64
+"""Usage reports of a session that wait to be told again: some 4 KB of a message."""
+
 
 @dataclass(frozen=True)
 class Report:
@@ -209,7 +212,14 @@ class Reporter:
             fars = {pdr.far_id for pdr in entry.session.pdrs if pdr.pdr_id in pdr_ids and pdr.far_id is not None}
             self._store.put(entry, acted_on=frozenset(fars))
         if request.usage_reports:
-            self._store.replace(replace(entry, unanswered=(*request.usage_reports, *entry.unanswered)))
+            self._keep(entry, request.usage_reports)
+
+    def _keep(self, entry: Entry, reports: tuple[UsageReport, ...]) -> None:
+        """What was not taken goes with the next message, as long as it fits into one."""
+        unanswered = (*reports, *entry.unanswered)
+        if lost := unanswered[:-MOST_UNANSWERED]:
+            log.error("session %d: %d usage reports that nobody took are given up", entry.session.up_seid, len(lost))
+        self._store.replace(replace(entry, unanswered=unanswered[-MOST_UNANSWERED:]))
 
     def _send(
         self,

@@ -178,7 +178,7 @@ def upf(node: str, address: str, directory: Path) -> Any:
     config = {
         "pfcp": server,
         "gtpu": server,
-        "session": [{"subnet": "10.45.0.0/16", "dnn": "internet"}],
+        "session": [{"subnet": "10.45.0.0/16", "dnn": "internet", "dev": "n6"}],
         "management": {"socket": str(directory / f"{node}.sock")},
     }
     return process(node, "core_stub.upf", {"upf": config}, directory)

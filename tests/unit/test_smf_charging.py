@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -201,5 +202,20 @@ def test_usage_of_a_urr_that_nobody_knows_is_left_out(tmp_path: Path) -> None:
         await rig.active()
         await report(rig, used(8, 30, 40, UsageReportTrigger.VOLTH))
         assert rig.kinds("usage_report") == []
+
+    run_on_rig(tmp_path, scenario, charged(volume_threshold=300))
+
+
+def test_usage_that_a_upf_tells_again_is_counted_once(tmp_path: Path) -> None:
+    async def scenario(rig: Rig) -> None:
+        await rig.active()
+        first = replace(used(1, 100, 200, UsageReportTrigger.VOLTH), start_time=10, end_time=20)
+        second = replace(first, sequence=1, start_time=20, end_time=30)
+        await report(rig, first)
+        await report(rig, first, second)
+        # After a restart of the UPF its numbers begin anew, and so does the time.
+        await report(rig, replace(first, start_time=40, end_time=50))
+        (account,) = (await rig.get("/sessions"))[0]["usage"]
+        assert (account["total"], account["reports"]) == (900, 3)
 
     run_on_rig(tmp_path, scenario, charged(volume_threshold=300))

@@ -39,7 +39,7 @@ from core_stub.pfcp.messages import (
     SessionReportRequest,
     SessionReportResponse,
 )
-from core_stub.upf.reporting import Report
+from core_stub.upf.reporting import MOST_UNANSWERED, Report
 from core_stub.upf.rules import (
     AT_ONCE,
     BudgetSpent,
@@ -231,6 +231,18 @@ def test_usage_that_nobody_took_comes_with_the_next_message(upf: Upf, caplog: py
     deleted = upf.delete(SessionDeletionRequest(seid))
     assert [usage.sequence for usage in deleted.usage_reports] == [0, 1, 2]
     assert [usage.volume.total for usage in deleted.usage_reports if usage.volume] == [1000, 1000, 0]
+
+
+def test_usage_that_nobody_ever_takes_stays_as_much_as_one_message_holds(
+    upf: Upf, caplog: pytest.LogCaptureFixture
+) -> None:
+    seid = upf.established(metered(threshold()))
+    for number in range(1, MOST_UNANSWERED + 3):
+        (report,) = spend(upf, 1000 * number)
+        upf.control.on_answer(report, replace(ACCEPTED, cause=Cause.SYSTEM_FAILURE), upf.now)
+    assert caplog.text.count("1 usage reports that nobody took are given up") == 2
+    told = [usage.sequence for usage in upf.delete(SessionDeletionRequest(seid)).usage_reports]
+    assert told == list(range(2, MOST_UNANSWERED + 3))
 
 
 def test_usage_that_was_taken_comes_no_more(upf: Upf) -> None:
