@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Annotated, Any
 
@@ -64,7 +65,8 @@ def trace(
     nodes = _nodes(running_lab("core", lab, serving=NAME))
     node = _chosen(nodes, [function] if function else None, (Role.SMF, Role.UPF))[0]
     names = {address: each["name"] for each in nodes for address in each["addresses"]}
-    with udp_tap(node["namespace"], PFCP_PORT) as tapped:
+    # Ctrl-C is how it ends, and the lab goes on.
+    with suppress(KeyboardInterrupt), udp_tap(node["namespace"], PFCP_PORT) as tapped:
         typer.echo(f"N4 at {node['name']}; Ctrl-C ends", err=True)
         for message in islice(_messages(tapped), count):
             if as_lines:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -10,8 +10,16 @@ from rich.table import Table
 from testbed.graph import Role
 
 
+def _table(name: str, columns: Sequence[str], caption: str = "") -> Table:
+    """Where the terminal is too narrow, values are folded: of a cut address or TEID nothing is left."""
+    table = Table(title=name, title_justify="left", caption=caption, caption_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
 def _smf(name: str, answer: Any) -> Table:
-    table = Table("session", "UE", "DNN", "address", "state", "PSA", "UL CL", "gNB", title=name, title_justify="left")
+    table = _table(name, ("session", "UE", "DNN", "address", "state", "PSA", "UL CL", "gNB"))
     for session in answer:
         ulcl = session["ulcl"]
         table.add_row(
@@ -29,7 +37,7 @@ def _smf(name: str, answer: Any) -> Table:
 
 def _upf(name: str, answer: Any) -> Table:
     columns = ("SEID", "PDR", "precedence", "from", "F-TEID", "UE", "detects", "FAR", "URR", "packets", "bytes")
-    table = Table(*columns, title=name, title_justify="left", caption=_faults(answer), caption_justify="left")
+    table = _table(name, columns, _faults(answer))
     for session in answer["sessions"]:
         buffered = {far["id"]: far["buffered"]["packets"] for far in session["fars"] if far.get("buffered")}
         for number, pdr in enumerate(session["pdrs"]):
@@ -51,7 +59,7 @@ def _upf(name: str, answer: Any) -> Table:
 
 def _gnb(name: str, answer: Any) -> Table:
     columns = ("UE", "address", "QFI", "uplink to", "packets", "downlink at", "packets")
-    table = Table(*columns, title=name, title_justify="left", caption=_faults(answer), caption_justify="left")
+    table = _table(name, columns, _faults(answer))
     for session in answer["sessions"]:
         uplink, downlink = session["uplink"], session["downlink"]
         table.add_row(

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import pytest
 from rich.console import Console
 from rich.table import Table
 
+from testbed.cli import core
 from testbed.cli.core_tables import TABLES
 from testbed.graph import Role
+from traffic.tap import Tapped
 
 N3 = {"teid": 0x77FF, "ipv4": "10.1.0.17"}
 
 
-def text(table: Table) -> str:
-    console = Console(file=io.StringIO(), width=250)
+def text(table: Table, *, width: int = 250) -> str:
+    console = Console(file=io.StringIO(), width=width)
     console.print(table)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
@@ -49,6 +54,27 @@ def test_a_upf_shows_rules_with_counters_and_what_it_buffers() -> None:
     assert "BUFF|NOCP" in first and "10.45.0.2" in first and "12" in first and "864" in first
     (second,) = [line for line in shown.splitlines() if "video" in line]
     assert "0x77ff at 10.1.0.17" in second
+
+
+def test_a_narrow_terminal_cuts_nothing() -> None:
+    session = {"seid": 0xABCDEF01, "pdrs": [pdr(1, f_teid=N3)], "fars": []}
+    assert "…" not in text(TABLES[Role.UPF]("upf-edge", {"sessions": [session], "faults": {}}), width=80)
+
+
+def test_ctrl_c_ends_a_trace_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def tap(_namespace: str, _port: int) -> Iterator[Iterator[Tapped]]:
+        yield interrupted()
+
+    def interrupted() -> Iterator[Tapped]:
+        raise KeyboardInterrupt
+        yield
+
+    nodes = [{"name": "smf", "role": Role.SMF, "namespace": "bl-x-smf", "addresses": ["10.1.0.2"]}]
+    monkeypatch.setattr(core, "running_lab", lambda *_, **__: None)
+    monkeypatch.setattr(core, "_nodes", lambda _: nodes)
+    monkeypatch.setattr(core, "udp_tap", tap)
+    core.trace()
 
 
 def test_an_smf_shows_where_a_session_goes() -> None:
