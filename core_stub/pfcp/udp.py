@@ -11,6 +11,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self, cast, overload
 
+from core_stub.datapath import RECEIVE_BUFFER, SO_RCVBUFFORCE
 from core_stub.errors import PfcpTimeoutError, RemoteProtocolError
 from core_stub.pfcp.association import State
 from core_stub.pfcp.endpoint import Endpoint
@@ -44,8 +45,6 @@ NTP_EPOCH = 2_208_988_800
 """1970 in seconds since 1900."""
 
 _ASSOCIATE_RETRY_S = 1.0
-_RECEIVE_BUFFER = 8 << 20
-_SO_RCVBUFFORCE = 33
 
 
 class PfcpNode(asyncio.DatagramProtocol):
@@ -244,9 +243,9 @@ def _bound(address: Address) -> socket.socket:
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         try:
-            udp.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
+            udp.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
         except PermissionError:  # without CAP_NET_ADMIN the kernel caps it at net.core.rmem_max
-            udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+            udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         udp.setblocking(False)
         udp.bind(address)
     except OSError:
