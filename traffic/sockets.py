@@ -30,6 +30,9 @@ _MAX_DATAGRAM = 65535
 
 _STAMP_TTL = 255  # RFC 8762 §4.2.1 counts hops from there
 
+Program = tuple[tuple[int, int, int, int], ...]
+"""Classic BPF (linux/filter.h): code, jumps if true and if false, operand."""
+
 Address = Any
 """A socket address as recvmsg gives it and sendto takes it: a tuple whose shape depends on the family."""
 
@@ -107,16 +110,15 @@ def mac(packets: socket.socket) -> bytes:
     return address
 
 
-def _only(ethertype: int) -> bytes:
+def _only(ethertype: int) -> Program:
     """A classic BPF program: load the EtherType; take the frame if it is this one, else nothing of it."""
-    instructions = ((0x28, 0, 0, 12), (0x15, 0, 1, ethertype), (0x06, 0, 0, _MAX_DATAGRAM), (0x06, 0, 0, 0))
-    return b"".join(_BPF_INSTRUCTION.pack(*instruction) for instruction in instructions)
+    return (0x28, 0, 0, 12), (0x15, 0, 1, ethertype), (0x06, 0, 0, _MAX_DATAGRAM), (0x06, 0, 0, 0)
 
 
-def _only_udp_port(port: int) -> bytes:
+def _only_udp_port(port: int) -> Program:
     """As `_only`, for packets that begin with their IPv4 header: its version, protocol and length; then the ports."""
     load_byte, load_half_behind_header, header_length, shift, equal, take = 0x30, 0x48, 0xB1, 0x74, 0x15, 0x06
-    instructions = (
+    return (
         (load_byte, 0, 0, 0),
         (shift, 0, 0, 4),
         (equal, 0, 8, 4),
@@ -130,13 +132,12 @@ def _only_udp_port(port: int) -> bytes:
         (take, 0, 0, _MAX_DATAGRAM),
         (take, 0, 0, 0),
     )
-    return b"".join(_BPF_INSTRUCTION.pack(*instruction) for instruction in instructions)
 
 
-def _attach(packets: socket.socket, program: bytes) -> None:
-    buffer = ctypes.create_string_buffer(program, len(program))
-    count = len(program) // _BPF_INSTRUCTION.size
-    packets.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, _BPF_PROGRAM.pack(count, ctypes.addressof(buffer)))
+def _attach(packets: socket.socket, program: Program) -> None:
+    octets = b"".join(_BPF_INSTRUCTION.pack(*instruction) for instruction in program)
+    buffer = ctypes.create_string_buffer(octets, len(octets))
+    packets.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, _BPF_PROGRAM.pack(len(program), ctypes.addressof(buffer)))
 
 
 def _enlarge_buffer(udp: socket.socket) -> None:
