@@ -10,7 +10,6 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Interface, IPv6
 from pydantic import TypeAdapter
 
 from controllers.srv6.lsdb import Link, LinkId
-from controllers.srv6.paths import Metric
 from controllers.srv6.policy import SrPolicy
 from controllers.srv6.tilfa import Protection
 
@@ -137,7 +136,6 @@ class Network:
     compressed: bool = True
     vrf: bool = False
     fast_reroute: Protection | None = None
-    metric: Metric = Metric.IGP
     convergence: Convergence = field(default_factory=Convergence)
     measurement: Measurement | None = None
     tenants: tuple[Tenant, ...] = ()

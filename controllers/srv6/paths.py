@@ -116,6 +116,16 @@ class RoutingGraph:
         """What `node`'s routing table has for `target`: several for ECMP, none if it is `target` or cannot reach it."""
         return self.successors(node, target).get(node, ())
 
+    def routes(self, source: str) -> dict[str, tuple[str, ...]]:
+        """The whole routing table of `source`: each other node that it reaches → its next hops there, sorted."""
+        spf = self.spf(source)
+        hops: dict[str, frozenset[str]] = {}
+        # A node's previous hops come before it, since no link is free.
+        for node in sorted(spf.distance, key=lambda node: spf.distance[node]):
+            before = spf.predecessors[node]
+            hops[node] = frozenset().union(*(hops[hop] if hop != source else {node} for hop in before))
+        return {node: tuple(sorted(first)) for node, first in hops.items() if node != source}
+
     def path(self, source: str, target: str) -> Path | None:
         """The shortest path that comes first in the alphabet; None if `target` cannot be reached."""
         onward = self.successors(source, target)

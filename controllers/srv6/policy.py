@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
 
 from controllers.srv6.paths import Constraints, Metric
 from controllers.srv6.segments import Segment
-from controllers.srv6.sids import Behavior, Sid, SidTable
+from controllers.srv6.sids import Behavior, Meaning, Sid, SidTable
 
 DEFAULT_PREFERENCE = 100
 """RFC 9256 §2.7."""
@@ -122,23 +122,37 @@ class SrPolicy:
         return PolicyId(self.headend, self.color, self.endpoint)
 
     @property
+    def meaning(self) -> Meaning:
+        """What its binding SID stands for."""
+        return self.headend, Behavior.END_B6_ENCAPS, str(self.id)
+
+    @property
     def by_preference(self) -> tuple[CandidatePath, ...]:
         """The candidate paths, the best first."""
         return tuple(sorted(self.candidate_paths, key=lambda candidate: candidate.rank, reverse=True))
 
 
-def bind(policy: SrPolicy, table: SidTable) -> tuple[SrPolicy, SidTable]:
-    """The policy with a binding SID, and the table that has it (RFC 9256 §6): its own, or the first that is free.
+def bind(policies: Iterable[SrPolicy], table: SidTable) -> tuple[tuple[SrPolicy, ...], SidTable]:
+    """The policies with binding SIDs, and the table that has them (RFC 9256 §6).
 
-    SidError if that collides; PolicyError if it is not an End.B6.Encaps of the headend.
+    That of a policy is its own, the one that it had before, or the first that is free. SidError if its own collides;
+    PolicyError if that is not an End.B6.Encaps of the headend, or the headend is no node.
     """
-    if policy.binding_sid is None:
-        table = table.allocate(policy.headend, Behavior.END_B6_ENCAPS, str(policy.id))
-        return replace(policy, binding_sid=table.find(policy.headend, Behavior.END_B6_ENCAPS, str(policy.id))), table
-    sid = policy.binding_sid
-    if sid.behavior is not Behavior.END_B6_ENCAPS or sid.locator != table.locators.get(policy.headend):
+    bound = list(policies)
+    for policy in bound:
+        if policy.headend not in table.locators:
+            raise PolicyError(f"policy {policy.id}: there is no router {policy.headend}")
+        if policy.binding_sid is not None:
+            table = _with_own(policy, policy.binding_sid, table)
+    table = table.allocate(policy.meaning for policy in bound if not table.has(*policy.meaning))
+    return tuple(replace(policy, binding_sid=table.find(*policy.meaning)) for policy in bound), table
+
+
+def _with_own(policy: SrPolicy, sid: Sid, table: SidTable) -> SidTable:
+    if sid.behavior is not Behavior.END_B6_ENCAPS or sid.locator != table.locators[policy.headend]:
         raise PolicyError(f"policy {policy.id}: binding SID {sid}; want an End.B6.Encaps of {policy.headend}")
-    return policy, table.with_sid(sid)
+    own = replace(sid, context=str(policy.id))
+    return table if table.sids.get(own.address) == own else table.with_sid(own)
 
 
 def shares(lists: Sequence[SegmentList]) -> tuple[float, ...]:

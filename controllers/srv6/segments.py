@@ -26,6 +26,10 @@ class NodeSegment:
         """Where the packet is when the segment is done."""
         return self.node
 
+    def __str__(self) -> str:
+        """`pe2`."""
+        return self.node
+
 
 @dataclass(frozen=True, order=True)
 class AdjacencySegment:
@@ -38,6 +42,10 @@ class AdjacencySegment:
     def end(self) -> str:
         """Where the packet is when the segment is done."""
         return self.peer
+
+    def __str__(self) -> str:
+        """`pe1>pe2`."""
+        return f"{self.node}>{self.peer}"
 
 
 Segment = NodeSegment | AdjacencySegment

@@ -25,18 +25,27 @@ from controllers.srv6.reservations import Reservations
 from controllers.srv6.segments import MtuBudget, Segment, pin, resolve, toward_service
 from controllers.srv6.sids import FUNCTIONS, Behavior, Sid, SidTable
 
+ListId = tuple[PolicyId, tuple[Segment, ...]]
+"""A segment list of a policy, whatever its place and weight."""
+
 
 @dataclass(frozen=True)
-class Encapsulation:
-    """How a segment list goes into packets: its SIDs, in containers if `compressed`, and what there is room for."""
+class Dataplane:
+    """What segment lists are to packets: SIDs, in containers if `compressed`, that there has to be room for.
+
+    No packet gets through by those that are `unanswered`, as measurement has found.
+    """
 
     table: SidTable
     budget: MtuBudget
     compressed: bool = False
+    unanswered: frozenset[ListId] = frozenset()
 
-    def problem(self, endpoint: str, segments: Iterable[Segment]) -> str:
-        """Why `segments`, and a service SID of `endpoint` after them, cannot be sent; empty if they can."""
-        service = Sid(self.table.locators[endpoint], FUNCTIONS[Behavior.END_DT46].start, Behavior.END_DT46)
+    def problem(self, policy: PolicyId, segments: tuple[Segment, ...]) -> str:
+        """Why `segments`, and a service SID of the endpoint after them, cannot be used; empty if they can."""
+        if (policy, segments) in self.unanswered:
+            return f"measurement gets no answer along {' '.join(map(str, segments))}"
+        service = Sid(self.table.locators[policy.endpoint], FUNCTIONS[Behavior.END_DT46].start, Behavior.END_DT46)
         sids = toward_service(resolve(segments, self.table), service)
         return self.budget.problem(len(pack(sids) if self.compressed else sids))
 
@@ -79,12 +88,12 @@ class Selection:
     reservations: Reservations = field(default_factory=Reservations)
 
 
-def select(domain: Domain, policies: Iterable[SrPolicy], encapsulation: Encapsulation | None = None) -> Selection:
+def select(domain: Domain, policies: Iterable[SrPolicy], dataplane: Dataplane | None = None) -> Selection:
     """The state of all `policies`. PolicyError if two have one id, or they wait for each other to be apart from."""
     states: dict[PolicyId, PolicyState] = {}
     books, ways = Reservations(), dict[PolicyId, frozenset[LinkId]]()
     for policy in _in_order(policies):
-        state = _state(domain, policy, encapsulation, books, ways)
+        state = _state(domain, policy, dataplane, books, ways)
         states[policy.id] = state
         if state.active is not None:
             ways[policy.id] = state.active.links
@@ -95,14 +104,14 @@ def select(domain: Domain, policies: Iterable[SrPolicy], encapsulation: Encapsul
 
 
 def _state(
-    domain: Domain, policy: SrPolicy, encapsulation: Encapsulation | None, books: Reservations, ways: Ways
+    domain: Domain, policy: SrPolicy, dataplane: Dataplane | None, books: Reservations, ways: Ways
 ) -> PolicyState:
     valid: list[ValidPath] = []
     invalid: list[InvalidPath] = []
     for candidate in policy.by_preference:
         seen = {**ways, policy.id: valid[0].links} if valid else ways
         try:
-            lists = _fitting(policy.endpoint, _lists(domain, policy.id, candidate, books, seen), encapsulation)
+            lists = _sendable(policy.id, _lists(domain, policy.id, candidate, books, seen), dataplane)
             valid.append(ValidPath(candidate, lists, _links(domain, policy.headend, lists)))
         except NoPathError as error:
             invalid.append(InvalidPath(candidate, str(error)))
@@ -137,13 +146,11 @@ def _list_problem(domain: Domain, policy: PolicyId, list_: SegmentList) -> str:
     return "" if here == policy.endpoint else f"the segment list ends at {here}, not at {policy.endpoint}"
 
 
-def _fitting(
-    endpoint: str, lists: tuple[SegmentList, ...], encapsulation: Encapsulation | None
-) -> tuple[SegmentList, ...]:
-    """Those of `lists` that packets have room for; NoPathError if none."""
-    if encapsulation is None:
+def _sendable(policy: PolicyId, lists: tuple[SegmentList, ...], dataplane: Dataplane | None) -> tuple[SegmentList, ...]:
+    """Those of `lists` that packets can take; NoPathError if none."""
+    if dataplane is None:
         return lists
-    return _good({list_: encapsulation.problem(endpoint, list_.segments) for list_ in lists})
+    return _good({list_: dataplane.problem(policy, list_.segments) for list_ in lists})
 
 
 def _good(problems: Mapping[SegmentList, str]) -> tuple[SegmentList, ...]:

@@ -126,6 +126,10 @@ class Sid:
         return f"{self.address} {self.behavior} {self.context}".rstrip()
 
 
+Meaning = tuple[str, Behavior, str]
+"""A node, and behaviour and context of a SID there."""
+
+
 @dataclass(frozen=True)
 class SidTable:
     """The SIDs of a network as a value; made by `allocate()`."""
@@ -145,6 +149,10 @@ class SidTable:
         """The SID at `node` with that behaviour and context; KeyError if there is none."""
         return self._by_meaning[self.locators[node], behavior, context]
 
+    def has(self, node: str, behavior: Behavior, context: str) -> bool:
+        """Whether there is a SID at `node` with that behaviour and context; KeyError if there is no such node."""
+        return (self.locators[node], behavior, context) in self._by_meaning
+
     def of_node(self, node: str) -> tuple[Sid, ...]:
         """The SIDs of `node`, by function."""
         return tuple(sorted(sid for sid in self.sids.values() if sid.locator == self.locators[node]))
@@ -158,13 +166,21 @@ class SidTable:
             raise SidError(f"{sid}: collides with {taken}")
         return SidTable(self.locators, {**self.sids, sid.address: sid})
 
-    def allocate(self, node: str, behavior: Behavior, context: str) -> SidTable:
-        """The table with the first free SID at `node`; SidError if there is none, or one for this already."""
-        locator = self.locators[node]
-        for function in FUNCTIONS[behavior]:
-            if locator.address(function) not in self.sids:
-                return self.with_sid(Sid(locator, function, behavior, context))
-        raise SidError(f"{node}: no function is left for {behavior} {context}")
+    def allocate(self, wanted: Iterable[Meaning]) -> SidTable:
+        """The table with the first free SID at each node for what is wanted there; SidError if there is none left,
+        or one for this already."""
+        sids, meant = dict(self.sids), dict(self._by_meaning)
+        for node, behavior, context in wanted:
+            locator = self.locators[node]
+            free = (function for function in FUNCTIONS[behavior] if locator.address(function) not in sids)
+            function = next(free, None)
+            if function is None:
+                raise SidError(f"{node}: no function is left for {behavior} {context}")
+            sid = Sid(locator, function, behavior, context)
+            if taken := meant.get((locator, behavior, context)):
+                raise SidError(f"{sid}: collides with {taken}")
+            sids[sid.address] = meant[locator, behavior, context] = sid
+        return SidTable(self.locators, sids)
 
     @cached_property
     def _by_meaning(self) -> dict[tuple[Locator, Behavior, str], Sid]:

@@ -11,7 +11,7 @@ import pytest
 from controllers.srv6.paths import Domain, Metric
 from controllers.srv6.policy import CandidatePath, DisjointFrom, Diversity, DynamicPath, PolicyId, SrPolicy
 from controllers.srv6.segments import MtuBudget
-from controllers.srv6.selection import Encapsulation, select
+from controllers.srv6.selection import Dataplane, select
 from controllers.srv6.sids import allocate
 from controllers.srv6.tilfa import Protection, all_repairs
 from tests.support.srv6_graphs import TEN_MAPS, real_map
@@ -30,7 +30,7 @@ def test_figures_of_a_full_mesh(capsys: pytest.CaptureFixture[str]) -> None:
     db = real_map("topozoo/Chinanet")
     sites = sorted(db.nodes)
     table = allocate(IPv6Network("fcbb:bb00::/32"), sites, sorted(db.links))
-    encapsulation = Encapsulation(table, MtuBudget(link_mtu=9000, inner_mtu=1500), compressed=True)
+    encapsulation = Dataplane(table, MtuBudget(link_mtu=9000, inner_mtu=1500), compressed=True)
     started = perf_counter()
     found = select(Domain(db), [_policy(*ends) for ends in permutations(sites, 2)], encapsulation)
     selected = perf_counter()

@@ -24,7 +24,7 @@ from controllers.srv6.policy import (
     shares,
 )
 from controllers.srv6.segments import AdjacencySegment, MtuBudget, NodeSegment, Segment
-from controllers.srv6.selection import Encapsulation, PolicyState, select
+from controllers.srv6.selection import Dataplane, PolicyState, select
 from controllers.srv6.sids import Behavior, Sid, SidError, allocate
 from tests.support.srv6_graphs import database, square
 
@@ -45,7 +45,7 @@ def policy(*candidates: CandidatePath, color: int = 1) -> SrPolicy:
     return SrPolicy("a", color, "c", candidates)
 
 
-def state(db: Lsdb, *candidates: CandidatePath, encapsulation: Encapsulation | None = None) -> PolicyState:
+def state(db: Lsdb, *candidates: CandidatePath, encapsulation: Dataplane | None = None) -> PolicyState:
     one = policy(*candidates)
     return select(Domain(db), [one], encapsulation).states[one.id]
 
@@ -259,7 +259,7 @@ def test_policies_that_cannot_be() -> None:
 
 def test_segment_lists_over_the_mtu() -> None:
     long = explicit((NodeSegment("b"), NodeSegment("a"), NodeSegment("d"), NodeSegment("c")))
-    tight = Encapsulation(TABLE, MtuBudget(link_mtu=1580, inner_mtu=1500))
+    tight = Dataplane(TABLE, MtuBudget(link_mtu=1580, inner_mtu=1500))
     assert reason(state(square(), long, encapsulation=tight)) == (
         "4 segments make packets of 1500 bytes 1596, over the MTU 1580"
     )
@@ -269,15 +269,16 @@ def test_segment_lists_over_the_mtu() -> None:
 
 
 def test_binding_sids() -> None:
-    one, table = bind(policy(dynamic()), TABLE)
-    other, table = bind(policy(dynamic(), color=2), table)
+    (one,), table = bind([policy(dynamic())], TABLE)
+    (other,), table = bind([policy(dynamic(), color=2)], table)
     assert [str(bound.binding_sid) for bound in (one, other)] == [
         "fcbb:bb00:1:f800:: End.B6.Encaps a→c color 1",
         "fcbb:bb00:1:f801:: End.B6.Encaps a→c color 2",
     ]
+    assert bind([policy(dynamic()), one], table) == ((one, one), table), "a policy keeps its own"
     with pytest.raises(SidError, match="collides"):
-        bind(one, table)
-    assert bind(one, TABLE)[1].sids.keys() - TABLE.sids.keys() == {binding(one).address}
+        bind([replace(other, binding_sid=one.binding_sid)], table)
+    assert bind([one], TABLE)[1].sids.keys() - TABLE.sids.keys() == {binding(one).address}
 
 
 @pytest.mark.parametrize("behavior", [Behavior.END_B6_ENCAPS, Behavior.END_DT4])
@@ -285,7 +286,7 @@ def test_a_binding_sid_is_of_its_headend(behavior: Behavior) -> None:
     node = "b" if behavior is Behavior.END_B6_ENCAPS else "a"
     sid = Sid(TABLE.locators[node], 0xF900, behavior)
     with pytest.raises(PolicyError, match=r"want an End.B6.Encaps of a"):
-        bind(replace(policy(), binding_sid=sid), TABLE)
+        bind([replace(policy(), binding_sid=sid)], TABLE)
 
 
 def binding(bound: SrPolicy) -> Sid:

@@ -65,7 +65,9 @@ def test_an_adjacency_crosses_a_link_that_no_shortest_path_takes() -> None:
 
 def test_sids_of_segments_and_the_service_at_their_end() -> None:
     db = square()
-    table = allocate(IPv6Network("fcbb:bb00::/32"), "abcd", sorted(db.links)).allocate("c", Behavior.END_DT4, "shop")
+    table = allocate(IPv6Network("fcbb:bb00::/32"), "abcd", sorted(db.links)).allocate(
+        [("c", Behavior.END_DT4, "shop")]
+    )
     service = table.find("c", Behavior.END_DT4, "shop")
     sids = resolve([AdjacencySegment("a", "d"), NodeSegment("c")], table)
     assert [str(sid) for sid in sids] == ["fcbb:bb00:1:e001:: End.X d", "fcbb:bb00:3:: End"]

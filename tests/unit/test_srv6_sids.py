@@ -33,8 +33,8 @@ def test_the_same_graph_has_the_same_sids() -> None:
 
 
 def test_service_and_binding_sids_are_given_out_in_turn() -> None:
-    table = TABLE.allocate("r1", Behavior.END_DT4, "shop").allocate("r1", Behavior.END_DT6, "shop")
-    table = table.allocate("r1", Behavior.END_B6_ENCAPS, "gold")
+    table = TABLE.allocate([("r1", Behavior.END_DT4, "shop")]).allocate([("r1", Behavior.END_DT6, "shop")])
+    table = table.allocate([("r1", Behavior.END_B6_ENCAPS, "gold")])
     assert str(table.find("r1", Behavior.END_DT6, "shop").address) == "fcbb:bb00:1:f001::"
     assert str(table.find("r1", Behavior.END_B6_ENCAPS, "gold").address) == "fcbb:bb00:1:f800::"
     with pytest.raises(KeyError):
@@ -45,9 +45,9 @@ def test_collisions_name_both() -> None:
     locator = TABLE.locators["r1"]
     with pytest.raises(SidError, match=r"fcbb:bb00:1:e000:: End.DT4 shop: collides with fcbb:bb00:1:e000:: End.X r2"):
         TABLE.with_sid(Sid(locator, 0xE000, Behavior.END_DT4, "shop"))
-    table = TABLE.allocate("r1", Behavior.END_DT4, "shop")
+    table = TABLE.allocate([("r1", Behavior.END_DT4, "shop")])
     with pytest.raises(SidError, match=r"collides with fcbb:bb00:1:f000:: End.DT4 shop"):
-        table.allocate("r1", Behavior.END_DT4, "shop")
+        table.allocate([("r1", Behavior.END_DT4, "shop")])
     with pytest.raises(SidError, match="no node has the locator fcbb:bb00:99::/48"):
         TABLE.with_sid(Sid(Locator(BLOCK, 0x99), 0xF000, Behavior.END_DT4))
     with pytest.raises(SidError, match="one of them comes twice"):
@@ -78,7 +78,7 @@ def test_functions_run_out() -> None:
         {sid.address: sid for n in range(0x800) for sid in [_service(0xF000 + n, f"t{n}")]},
     )
     with pytest.raises(SidError, match=r"r1: no function is left for End.DX4 more"):
-        table.allocate("r1", Behavior.END_DX4, "more")
+        table.allocate([("r1", Behavior.END_DX4, "more")])
 
 
 def _service(function: int, tenant: str) -> Sid:
