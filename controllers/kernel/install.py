@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from controllers import threads
 from controllers.kernel.commands import CommandError, Done, ip_batch, refused, run
 from controllers.kernel.readback import read_routers
 from controllers.srv6.fib import RouterState, changes
@@ -63,7 +64,7 @@ class Installer:
         self._wanted: dict[str, RouterState] = {}
         self._programs: list[_Running] = []
         self._work = threading.Condition()
-        threading.Thread(target=self._run, name="installer", daemon=True).start()
+        threads.start("installer", self._run)
 
     def submit(self, steps: tuple[Step, ...]) -> Future[None]:
         """Put `steps` into the kernels, one after the other; the future is done when they are there."""

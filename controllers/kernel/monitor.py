@@ -8,9 +8,8 @@ import selectors
 import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
+from controllers import threads
 from controllers.kernel.rtnetlink import NamespaceEnd, News, NewsSocket, Requests
 
 
@@ -34,40 +33,38 @@ Change = InterfaceChange | NodeGone
 
 
 class Monitor:
-    """Reports what changes, from a thread of its own: at first everything is taken to be up.
+    """Sees what is down already, and once it is started reports what changes, from a thread of its own.
 
-    `namespaces` is node → its namespace, `interfaces` those that are watched. As a context manager it has reported
-    all that is down once it is entered. OSError where the kernel refuses.
+    `namespaces` is node → its namespace, `interfaces` those that are watched. OSError where the kernel refuses.
     """
 
-    def __init__(
-        self, namespaces: Mapping[str, str], interfaces: Collection[tuple[str, str]], report: Callable[[Change], None]
-    ) -> None:
-        self._namespaces = namespaces
-        self._up = dict.fromkeys(interfaces, True)
-        self._report = report
-        self._nodes: dict[int, str] = {}
-        self._ended = os.eventfd(0, os.EFD_CLOEXEC)
-        self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
-
-    def __enter__(self) -> Self:
+    def __init__(self, namespaces: Mapping[str, str], interfaces: Collection[tuple[str, str]]) -> None:
         self._news, self._requests = NewsSocket(), Requests()
-        for node, namespace in self._namespaces.items():
+        self._ended = os.eventfd(0, os.EFD_CLOEXEC)
+        self._up = dict.fromkeys(interfaces, True)
+        self._nodes: dict[int, str] = {}
+        self.found: list[Change] = []
+        self._report: Callable[[Change], None] = self.found.append
+        self._thread: threading.Thread | None = None
+        for node, namespace in namespaces.items():
             try:
                 self._nodes[self._requests.nsid(namespace)] = node
             except FileNotFoundError:
                 self._report(NodeGone(node))
         self._read_all()
-        self._thread.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        os.eventfd_write(self._ended, 1)
-        self._thread.join()
-        self._news.close()
-        self._requests.close()
+    def start(self, report: Callable[[Change], None]) -> None:
+        """Report what has changed since `found`, and what will."""
+        self._report = report
+        self._thread = threads.start("monitor", self._run)
+
+    def close(self) -> None:
+        """Stop reporting."""
+        if self._thread is not None:
+            os.eventfd_write(self._ended, 1)
+            self._thread.join()
+        for each in (self._news, self._requests):
+            each.close()
         os.close(self._ended)
 
     def _run(self) -> None:

@@ -109,7 +109,8 @@ def _local(route: Json) -> LocalSid | None:
 
 def _rule(rule: Json, version: int) -> Rule:
     mark = int(rule.get("fwmark", "0"), 0)
-    return Rule(rule["priority"], _table(rule["table"]), version, rule.get("iif", ""), mark)
+    to = f"{rule['dst']}/{rule['dstlen']}" if "dstlen" in rule else ""
+    return Rule(rule["priority"], _table(rule["table"]), version, rule.get("iif", ""), mark, to)
 
 
 def _is_ours(rule: Json) -> bool:
