@@ -15,9 +15,11 @@ from dataclasses import replace
 from typing import TypeVar
 
 from controllers import threads
+from controllers.kernel.adjacency import Adjacencies
 from controllers.kernel.install import Installer, Report, RouteRefused, RouterGone
 from controllers.kernel.monitor import Change, InterfaceChange, NodeGone
 from controllers.srv6.controller import Controller, Effect, Emit, Program
+from controllers.srv6.lsdb import LinkId
 from controllers.srv6.network import Network
 from testbed.events import emit
 
@@ -46,6 +48,7 @@ class Underlay:
     def __init__(self, core: Controller, installer: Callable[[Callable[[Report], None]], Installer]) -> None:
         self._core = core
         self._installer = installer(self._reported)
+        self._adjacencies = Adjacencies(core.network, self._adjacency)
         self._happenings: queue.Queue[Callable[[float], None]] = queue.Queue()
         self._ports = {(port.node, port.ifname): port.peer for port in core.network.ports}
         self._busy_until = 0.0
@@ -65,7 +68,7 @@ class Underlay:
                 if up:
                     self._installer.reread(node)
                 if peer := self._ports.get((node, ifname)):
-                    self._happens(lambda core, now: core.link_changed(node, peer, up, now))
+                    self._adjacencies.changed((node, peer), up)
 
     def ask(self, read: Callable[[Controller], Answer], after: Happening | None = None) -> Future[Answer]:
         """What `read` finds in the core, from any thread; `after` happens before, and is in the kernels by then.
@@ -85,6 +88,9 @@ class Underlay:
 
         self._happenings.put(happening)
         return answer
+
+    def _adjacency(self, link: LinkId, up: bool) -> None:
+        self._happens(lambda core, now: core.link_changed(*link, up, now))
 
     def _reported(self, report: Report) -> None:
         match report:
