@@ -15,6 +15,8 @@ from controllers.srv6.selection import Dataplane, select
 from controllers.srv6.sids import allocate
 from controllers.srv6.tilfa import Protection, all_repairs
 from tests.support.srv6_graphs import TEN_MAPS, real_map
+from tests.support.srv6_lab import check_cuts
+from tests.support.srv6_network import network_of
 from tests.support.srv6_repairs import check_map
 
 pytestmark = [pytest.mark.bench, pytest.mark.slow]
@@ -24,6 +26,11 @@ pytestmark = [pytest.mark.bench, pytest.mark.slow]
 @pytest.mark.parametrize("name", TEN_MAPS)
 def test_every_single_failure_is_repaired(name: str, protection: Protection) -> None:
     check_map(name, protection)
+
+
+@pytest.mark.parametrize("name", ["topozoo/Chinanet", "sndlib/nobel-eu"])
+def test_no_cut_loses_a_packet_once_it_is_repaired(name: str) -> None:
+    check_cuts(network_of(real_map(name), fast_reroute=Protection.LINK))
 
 
 def test_figures_of_a_full_mesh(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,185 @@
+"""The controller's core over a data plane in miniature: packets arrive, whatever fails and whenever."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+
+from controllers.srv6.controller import Controller, Emit, Program
+from controllers.srv6.fib import BACKUP, MAIN_TABLE
+from controllers.srv6.lsdb import Lsdb, fibres
+from controllers.srv6.network import Convergence
+from controllers.srv6.paths import Metric
+from controllers.srv6.policy import (
+    CandidatePath,
+    DisjointFrom,
+    Diversity,
+    DynamicPath,
+    ExplicitPath,
+    PolicyError,
+    PolicyId,
+    SegmentList,
+    SrPolicy,
+)
+from controllers.srv6.segments import NodeSegment
+from controllers.srv6.sids import Behavior
+from controllers.srv6.tilfa import Protection
+from tests.support.srv6_forwarding import Packet
+from tests.support.srv6_graphs import databases, real_map, square
+from tests.support.srv6_lab import SrLab, check_cuts, started
+from tests.support.srv6_network import TENANT_TABLE, host, network_of
+
+A_TO_C = PolicyId("a", 7, "c")
+
+
+def colored(db: Lsdb, **options: object) -> SrLab:
+    """The network of `db` whose tenant's routes all have color 7."""
+    network = network_of(db, **options)
+    return started(replace(network, tenants=tuple(replace(tenant, color=7) for tenant in network.tenants)))
+
+
+def by_way_of(*nodes: str, preference: int = 100) -> CandidatePath:
+    return CandidatePath(ExplicitPath((SegmentList(tuple(map(NodeSegment, nodes))),)), preference)
+
+
+def route_to_c(lab: SrLab) -> set[tuple[str, ...]]:
+    """The routers that packets from a to the host at c pass."""
+    packet = Packet(host(lab.controller.network, "c"))
+    trails = list(lab.forwarding().trails("a", packet, TENANT_TABLE))
+    assert all(trail.delivered for trail in trails)
+    return {trail.routers for trail in trails}
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_everybody_reaches_everybody(compressed: bool) -> None:
+    assert started(network_of(real_map("topozoo/Abilene"), compressed=compressed)).undelivered() == []
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_no_cut_loses_a_packet_once_it_is_repaired(compressed: bool) -> None:
+    check_cuts(network_of(real_map("topozoo/Abilene"), fast_reroute=Protection.LINK, compressed=compressed))
+
+
+@settings(max_examples=20, deadline=None)
+@given(databases(most_nodes=6))
+def test_no_cut_loses_a_packet_in_any_small_network(db: Lsdb) -> None:
+    check_cuts(network_of(db, fast_reroute=Protection.LINK))
+
+
+def test_without_repairs_routers_converge_as_the_news_reaches_them() -> None:
+    lab = started(network_of(square(), convergence=Convergence(detection_ms=50, flooding_ms=100)))
+    lab.finish(lab.controller.link_changed("a", "b", False, 0.0))
+    assert lab.controller.timer() == 0.05
+    lab.finish(lab.controller.expire(0.05), now=0.05)
+    dead = fibres([("a", "b")])
+    assert "loops" in {trail.end for trail in lab.undelivered(dead)}, "a sends back to d what d still sends to a"
+    lab.finish(lab.controller.expire(0.15), now=0.15)
+    assert lab.undelivered(dead) == []
+    lab.finish(lab.controller.expire(0.25), now=0.25)
+    assert [event.kind for event in lab.events] == ["adjacency_down", "converged"]
+
+
+def test_a_link_that_comes_back_before_it_is_detected_is_no_news() -> None:
+    lab = started(network_of(square(), convergence=Convergence(detection_ms=50)))
+    assert lab.controller.link_changed("a", "b", False, 0.0) == []
+    assert lab.controller.link_changed("a", "b", True, 0.04) == []
+    assert lab.controller.timer() is None
+
+
+def test_a_router_that_disappears_is_avoided_and_comes_back() -> None:
+    lab = started(network_of(square(), fast_reroute=Protection.NODE))
+    before = lab.states
+    lab.finish(lab.controller.node_changed("b", False, 0.0))
+    assert "b" not in lab.controller.states
+    assert lab.undelivered(fibres([("a", "b"), ("b", "c")])) == []
+    lab.finish(lab.controller.node_changed("b", True, 1.0), now=1.0)
+    assert lab.states == before
+    assert [event.kind for event in lab.events] == ["router_down", "converged", "router_up", "converged"]
+
+
+def test_a_policy_takes_the_flows_of_its_color() -> None:
+    lab = colored(square())
+    assert route_to_c(lab) == {("a", "b", "c"), ("a", "d", "c")}
+    lab.finish(lab.controller.put_policy(SrPolicy(*A_TO_C, (by_way_of("d", "c"),))))
+    assert route_to_c(lab) == {("a", "d", "c")}
+    lab.finish(lab.controller.put_policy(SrPolicy(*A_TO_C, (by_way_of("b", "c"),))))
+    assert route_to_c(lab) == {("a", "b", "c")}, "other candidate paths for the same policy"
+    lab.finish(lab.controller.remove_policy(A_TO_C))
+    assert route_to_c(lab) == {("a", "b", "c"), ("a", "d", "c")}
+    assert [event.kind for event in lab.events] == ["policy_up", "policy_up", "policy_removed"]
+
+
+def test_the_standby_takes_over_and_hands_back() -> None:
+    lab = colored(square())
+    paths = (by_way_of("b", "c", preference=200), by_way_of("d", "c"))
+    lab.finish(lab.controller.put_policy(SrPolicy(*A_TO_C, paths)))
+    lab.finish(lab.controller.node_changed("b", False, 0.0))
+    assert route_to_c(lab) == {("a", "d", "c")}
+    lab.finish(lab.controller.node_changed("b", True, 1.0), now=1.0)
+    assert route_to_c(lab) == {("a", "b", "c")}
+
+
+def test_a_policy_that_is_down_says_why_and_leaves_its_flows_to_the_igp() -> None:
+    lab = colored(square())
+    wanted = CandidatePath(DynamicPath(Metric.IGP, delay_bound_us=0))
+    lab.finish(lab.controller.put_policy(SrPolicy(*A_TO_C, (wanted,))))
+    assert lab.events == [
+        Emit("policy_down", {**A_TO_C._asdict(), "reasons": ["nothing meets: a delay of at most 0 µs"]})
+    ]
+    assert route_to_c(lab) == {("a", "b", "c"), ("a", "d", "c")}
+
+
+def test_a_policy_that_cannot_be_changes_nothing() -> None:
+    lab = colored(square())
+    other = DisjointFrom(PolicyId("a", 8, "c"), Diversity.LINK)
+    apart = SrPolicy(*A_TO_C, (CandidatePath(DynamicPath(Metric.IGP, disjoint_from=other)),))
+    for impossible in (apart, SrPolicy("x", 7, "c", (by_way_of("c"),))):
+        with pytest.raises(PolicyError, match="there is no"):
+            lab.controller.put_policy(impossible)
+    assert lab.controller.policies == ()
+    assert lab.controller.put_policy(SrPolicy("a", 8, "c", (by_way_of("c"),)))
+
+
+def test_a_policy_that_another_keeps_apart_from_stays() -> None:
+    lab = colored(square())
+    lab.finish(lab.controller.put_policy(SrPolicy("a", 8, "c", (by_way_of("b", "c"),))))
+    other = DisjointFrom(PolicyId("a", 8, "c"), Diversity.LINK)
+    lab.finish(
+        lab.controller.put_policy(SrPolicy(*A_TO_C, (CandidatePath(DynamicPath(Metric.IGP, disjoint_from=other)),)))
+    )
+    assert route_to_c(lab) == {("a", "d", "c")}
+    with pytest.raises(PolicyError, match="to be disjoint from"):
+        lab.controller.remove_policy(PolicyId("a", 8, "c"))
+    assert len(lab.controller.policies) == 2
+
+
+def test_a_binding_sid_leads_into_the_policy_and_out_at_its_endpoint() -> None:
+    lab = colored(square())
+    lab.finish(lab.controller.put_policy(SrPolicy(*A_TO_C, (by_way_of("d", "c"),))))
+    (bound,) = lab.controller.policies
+    assert bound.binding_sid is not None
+    route = lab.states["a"].routes[MAIN_TABLE, bound.binding_sid.prefix, 1024]
+    assert route.local is not None
+    assert route.local.behavior is Behavior.END_B6_ENCAPS
+    entered = Packet(
+        route.local.segments[0], route.local.segments[1:], Packet(lab.controller.network.routers[2].loopback)
+    )
+    assert {trail.routers for trail in lab.forwarding().trails("a", entered)} == {("a", "d", "c")}
+
+
+def test_no_backup_stands_beside_several_next_hops() -> None:
+    lab = started(network_of(square(), fast_reroute=Protection.LINK))
+    backups = [route for route in lab.states["a"].routes.values() if route.metric == BACKUP]
+    locators = lab.controller.table.locators
+    assert {route.prefix for route in backups} >= {locators["b"].prefix, locators["d"].prefix}
+    assert locators["c"].prefix not in {route.prefix for route in backups}
+
+
+def test_a_restarted_controller_wants_the_same() -> None:
+    network = network_of(square())
+    first = started(network)
+    first.finish(first.controller.put_policy(SrPolicy(*A_TO_C, (by_way_of("d", "c"),))))
+    again = Controller(network, first.controller.policies)
+    assert again.start()[0] == Program((first.states,))
