@@ -9,7 +9,7 @@ back whose routes the kernel had taken away.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
@@ -48,10 +48,46 @@ Report = RouteRefused | RouterGone
 
 @dataclass
 class _Running:
-    """A program on its way: the steps that are left, the routers of the first that are left, and who waits for it."""
+    """A program on its way: what is left of its steps, and who waits for it."""
 
     steps: list[dict[str, RouterState]]
     done: Future[None] = field(default_factory=Future)
+
+
+class Agenda:
+    """What is still to be put into which router, and in which order. Not for several threads at a time."""
+
+    def __init__(self) -> None:
+        self._programs: list[_Running] = []
+
+    def __bool__(self) -> bool:
+        """Whether there is something left."""
+        return bool(self._programs)
+
+    def __contains__(self, router: str) -> bool:
+        """Whether there is something left for a router."""
+        return any(router in step for program in self._programs for step in program.steps)
+
+    def add(self, steps: Iterable[Step]) -> Future[None]:
+        """A program, from now on the first; the future is done when all of it has been taken and `next` asked again."""
+        running = _Running([dict(step) for step in steps])
+        named = {router for step in running.steps for router in step}
+        for older in self._programs:
+            for step in older.steps:
+                for router in named & step.keys():
+                    del step[router]
+        self._programs.append(running)
+        return running.done
+
+    def next(self) -> dict[str, RouterState]:
+        """A few routers of one step of the newest program; none if that program is done, or there is none."""
+        program = self._programs[-1]
+        program.steps = [step for step in program.steps if step]
+        if not program.steps:
+            self._programs.pop().done.set_result(None)
+            return {}
+        step = program.steps[0]
+        return {router: step.pop(router) for router in [*step][:_AT_ONCE]}
 
 
 class Installer:
@@ -62,50 +98,31 @@ class Installer:
         self._report = report
         self._has: dict[str, RouterState] = {}
         self._wanted: dict[str, RouterState] = {}
-        self._programs: list[_Running] = []
+        self._agenda = Agenda()
         self._work = threading.Condition()
         threads.start("installer", self._run)
 
-    def submit(self, steps: tuple[Step, ...]) -> Future[None]:
+    def submit(self, steps: Iterable[Step]) -> Future[None]:
         """Put `steps` into the kernels, one after the other; the future is done when they are there."""
-        running = _Running([dict(step) for step in steps])
         with self._work:
-            for older in self._programs:
-                for step in older.steps:
-                    for router in {router for newer in steps for router in newer}:
-                        step.pop(router, None)
-            self._programs.append(running)
             self._work.notify()
-        return running.done
+            return self._agenda.add(steps)
 
     def reread(self, router: str) -> None:
         """The kernel may have taken routes of `router` away: look, and put back what is missing."""
         with self._work:
             self._has.pop(router, None)
-            on_its_way = any(router in step for program in self._programs for step in program.steps)
-            if router in self._wanted and not on_its_way:
-                self._programs.append(_Running([{router: self._wanted[router]}]))
+            if router in self._wanted and router not in self._agenda:
+                self._agenda.add([{router: self._wanted[router]}])
                 self._work.notify()
 
     def _run(self) -> None:
         while True:
             with self._work:
-                self._work.wait_for(lambda: self._programs)
-                some = self._next()
+                self._work.wait_for(lambda: self._agenda)
+                some = self._agenda.next()
             if some:
                 self._install(some)
-
-    def _next(self) -> dict[str, RouterState]:
-        """A few routers of the newest program; none if that has ended."""
-        program = self._programs[-1]
-        while program.steps and not program.steps[0]:
-            program.steps.pop(0)
-        if not program.steps:
-            self._programs.remove(program)
-            program.done.set_result(None)
-            return {}
-        step = program.steps[0]
-        return {router: step.pop(router) for router in [*step][:_AT_ONCE]}
 
     def _install(self, wanted: Mapping[str, RouterState]) -> None:
         self._wanted |= wanted

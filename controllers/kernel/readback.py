@@ -91,7 +91,7 @@ def _nexthops(route: Json) -> Iterator[NextHop]:
 
 
 def _local(route: Json) -> LocalSid | None:
-    """None for a behaviour that is not among ours: the route then differs from any that is wanted."""
+    """None for a behaviour that is not among ours: what is left of the route is none that anybody wants."""
     if route["action"] not in _BEHAVIORS:
         return None
     nexthop = route.get("nh4") or route.get("nh6")

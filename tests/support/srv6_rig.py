@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from ipaddress import IPv6Address, IPv6Interface, IPv6Network, ip_address, ip_network
@@ -27,6 +27,14 @@ from testbed.run.management import exchange
 from tests.support.launcher import Launcher
 from tests.support.link_rig import ip_batch
 from tests.support.polling import PATIENCE_S
+
+SQUARE = (
+    Link("r1", "r2", igp_metric=10, te_metric=10, delay_us=1000),
+    Link("r2", "r3", igp_metric=10, te_metric=10, delay_us=1000),
+    Link("r1", "r4", igp_metric=30, te_metric=5, delay_us=200, affinities=frozenset({"gold"})),
+    Link("r4", "r3", igp_metric=30, te_metric=5, delay_us=200, affinities=frozenset({"gold"})),
+)
+"""Between r1 and r3 the IGP goes by r2, and what wants little delay by r4."""
 
 BLOCK = IPv6Network("fcbb:bb00::/32")
 TABLE = 100
@@ -105,11 +113,10 @@ class Rig:
 def srv6_rig(directory: Path, links: Sequence[Link], hosts: Mapping[str, str], **options: Any) -> Iterator[Rig]:
     """Routers joined by `links` (one of each pair), and `hosts` (host → its router), all of one tenant, "blue".
 
-    `options` are those of `Network`; a tenant that is among them has to be attached as `blue` is.
+    `options` are those of `Network`. Nothing of it is left behind.
     """
-    routers = list(dict.fromkeys(node for link in links for node in link.id))
-    namespaces = {node: f"blt-srv6-{os.getpid()}-{node}" for node in (*routers, *hosts)}
-    network = _network(namespaces, routers, links, hosts)
+    namespaces = {node: f"blt-srv6-{os.getpid()}-{node}" for node in (*_routers(links), *hosts)}
+    network = rig_network(namespaces, links, hosts)
     with ExitStack() as stack:
         for namespace in namespaces.values():
             netns.create(namespace)
@@ -119,9 +126,13 @@ def srv6_rig(directory: Path, links: Sequence[Link], hosts: Mapping[str, str], *
             ip_batch(f"link add {b} netns {namespaces[a]} mtu 9000 type veth peer name {a} netns {namespaces[b]}")
         for router in network.routers:
             _address(network, router)
-        for number, (host, router) in enumerate(hosts.items(), 1):
-            _attach(namespaces[host], router, number)
+        for number, (host, gateway) in enumerate(hosts.items(), 1):
+            _attach(namespaces[host], gateway, number)
         yield Rig(replace(network, **options), namespaces, directory)
+
+
+def _routers(links: Iterable[Link]) -> list[str]:
+    return list(dict.fromkeys(node for link in links for node in link.id))
 
 
 def _delete(namespace: str) -> None:
@@ -161,9 +172,8 @@ def _attach(namespace: str, router: str, number: int) -> None:
     )
 
 
-def _network(
-    namespaces: Mapping[str, str], routers: Sequence[str], links: Sequence[Link], hosts: Mapping[str, str]
-) -> Network:
+def rig_network(namespaces: Mapping[str, str], links: Sequence[Link], hosts: Mapping[str, str]) -> Network:
+    """The network of a rig, without making it."""
     ports = [
         Port(node, peer, peer, IPv6Interface(f"fd01:{number:x}::{end}/64"))
         for number, link in enumerate(links, 1)
@@ -180,7 +190,7 @@ def _network(
     )
     return Network(
         BLOCK,
-        tuple(Router(name, namespaces[name], IPv6Address(f"fd00::{n:x}")) for n, name in enumerate(routers, 1)),
+        tuple(Router(name, namespaces[name], IPv6Address(f"fd00::{n:x}")) for n, name in enumerate(_routers(links), 1)),
         tuple(direction for link in links for direction in link.both_ways()),
         tuple(ports),
         link_mtu=9000,
