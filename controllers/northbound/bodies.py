@@ -155,9 +155,10 @@ def _segment(text: str) -> Segment:
 
 
 def _binding_sid(address: IPv6Address, block: IPv6Network, policy: PolicyId) -> Sid:
-    value = int(address)
-    locator = Locator(IPv6Network((value >> 96 << 96, 32)), value >> 80 & 0xFFFF)
-    sid = Sid(locator, value >> 64 & 0xFFFF, Behavior.END_B6_ENCAPS, str(policy))
-    if sid.address != address or locator.block != block:
+    if address not in block:
         raise SidError(f"binding SID {address}: want one of {block}, such as {Locator(block, 1).address(0xF800)}")
+    value = int(address)
+    sid = Sid(Locator(block, value >> 80 & 0xFFFF), value >> 64 & 0xFFFF, Behavior.END_B6_ENCAPS, str(policy))
+    if sid.address != address:
+        raise SidError(f"binding SID {address}: nothing comes behind the function, as in {sid.address}")
     return sid

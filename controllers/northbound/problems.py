@@ -17,7 +17,7 @@ from controllers.northbound.store import StoreError
 from controllers.srv6.policy import PolicyError
 from controllers.srv6.sids import SidError
 from testbed.errors import Problem
-from testbed.validation import problem
+from testbed.validation import Location, problem
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Model = TypeVar("Model", bound=BaseModel)
@@ -45,7 +45,10 @@ def read(model: type[Model], what: str, data: str | dict[str, str]) -> Model:
     try:
         return model.model_validate_json(data) if isinstance(data, str) else model.model_validate(data)
     except ValidationError as error:
-        found = tuple(str(_problem(detail, what)) for detail in error.errors(include_url=False))
+        details = error.errors(include_url=False)
+        # A list is called too short when what is in it is wrong.
+        causes = [each for each in details if not any(_is_inside(other["loc"], each["loc"]) for other in details)]
+        found = tuple(str(_problem(detail, what)) for detail in causes)
         raise RequestError(HTTPStatus.BAD_REQUEST, "; ".join(found), found) from error
 
 
@@ -71,6 +74,10 @@ def middleware(there_is: str) -> Middleware:
 def _response(status: HTTPStatus, detail: str, problems: tuple[str, ...] = ()) -> web.Response:
     view = ProblemView(status=status, title=status.phrase, detail=detail, problems=problems)
     return web.Response(status=status, text=view.model_dump_json(), content_type=MEDIA_TYPE)
+
+
+def _is_inside(inner: Location, outer: Location) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
 
 
 def _problem(detail: ErrorDetails, what: str) -> Problem:
