@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from controllers import threads
@@ -126,13 +127,14 @@ class Underlay:
         self._busy_until = 0.0
 
     def _perform(self, effects: Iterable[Effect]) -> list[Future[None]]:
-        programs = []
+        """Have programs installed; events are told once the programs before them are in the kernels."""
+        programs: list[Future[None]] = []
         for effect in effects:
             match effect:
                 case Program(steps):
                     programs.append(self._installer.submit(steps))
                 case Emit(kind, fields):
-                    emit(kind, **fields)
+                    _once_all_are_done(programs, partial(emit, kind, **fields))
         return programs
 
 

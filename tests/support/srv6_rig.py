@@ -123,7 +123,7 @@ def srv6_rig(directory: Path, links: Sequence[Link], hosts: Mapping[str, str], *
             stack.callback(_delete, namespace)
             _prepare(namespace)
         for a, b in [link.id for link in links] + list(hosts.items()):
-            ip_batch(f"link add {b} netns {namespaces[a]} mtu 9000 type veth peer name {a} netns {namespaces[b]}")
+            ip_batch(f"link add {b} netns {namespaces[a]} type veth peer name {a} netns {namespaces[b]}")
         for router in network.routers:
             _address(network, router)
         for number, (host, gateway) in enumerate(hosts.items(), 1):
@@ -154,8 +154,8 @@ def _address(network: Network, router: Router) -> None:
         f"addr add {router.loopback}/128 dev lo",
         *(f"addr add {port.address} dev {port.ifname}" for port in ports),
         *(f"addr add {each[1]}/{each.prefixlen} dev {at.ifname}" for at in attachments for each in at.subnets),
-        *(f"link set {port.ifname} up" for port in ports),
-        *(f"link set {at.ifname} mtu 1500 up" for at in attachments),
+        *(f"link set {port.ifname} mtu 9000 up" for port in ports),
+        *(f"link set {at.ifname} up" for at in attachments),
         namespace=router.namespace,
     )
 
@@ -163,7 +163,7 @@ def _address(network: Network, router: Router) -> None:
 def _attach(namespace: str, router: str, number: int) -> None:
     ip_batch(
         "link set lo up",
-        f"link set {router} mtu 1500 up",
+        f"link set {router} up",
         f"addr add 10.{number}.0.2/24 dev {router}",
         f"addr add fd02:{number}::2/64 dev {router}",
         f"route add default via 10.{number}.0.1",
