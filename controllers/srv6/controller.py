@@ -8,11 +8,11 @@ the second takes some computing: `expire` has to be called whenever `timer()` ha
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controllers.srv6.igp import local_repair
 from controllers.srv6.lsdb import LinkId, lsdb
-from controllers.srv6.network import Network
+from controllers.srv6.network import Measurement, Network
 from controllers.srv6.ordering import States, in_order
 from controllers.srv6.paths import Domain, Metric, routing_graph
 from controllers.srv6.policy import PolicyId, SrPolicy, bind
@@ -21,6 +21,7 @@ from controllers.srv6.segments import MtuBudget
 from controllers.srv6.selection import Dataplane, ListId, PolicyState, Selection, select
 from controllers.srv6.services import with_services
 from controllers.srv6.sids import Flavor, allocate
+from controllers.srv6.telemetry import Finding, LinkDelay, LinkWindow, ListDown, MeasuredWindow, Telemetry
 from controllers.srv6.view import View
 
 
@@ -54,7 +55,9 @@ class Controller:
         table = allocate(network.block, [router.name for router in network.routers], links, flavors)
         bound, self.table = bind((*network.policies, *policies), with_services(table, network))
         self._policies = {policy.id: policy for policy in bound}
-        self._unanswered: frozenset[ListId] = frozenset()
+        self._telemetry = Telemetry(
+            network.measurement or Measurement(), {link.id: link.delay_us for link in network.links}
+        )
         self._detecting: dict[LinkId, tuple[float, bool]] = {}
         self._converging: dict[str, float] = {}
         """Router → when it takes in all that has been detected by then."""
@@ -121,6 +124,30 @@ class Controller:
             self._policies = before
             raise
 
+    def measured_lists(self) -> frozenset[ListId]:
+        """The segment lists worth measuring: those in use or ready to be, and those that give no answer so far."""
+        ready = {
+            (policy, list_.segments)
+            for policy, state in self.selection.states.items()
+            for path in (state.active, state.standby)
+            for list_ in (path.lists if path else ())
+        }
+        return frozenset(ready | {list_ for list_ in self._telemetry.unanswered if list_[0] in self._policies})
+
+    def measured(self, windows: Iterable[MeasuredWindow], now: float) -> list[Effect]:
+        """What measurement has found; windows of links that there are not, or are down, are passed over."""
+        known = (window for window in windows if not isinstance(window, LinkWindow) or window.link in self.network.port)
+        findings = [finding for window in known if (finding := self._telemetry.measured(window, now))]
+        if not findings:
+            return []
+        for finding in findings:
+            if isinstance(finding, LinkDelay):
+                link = self.database.links[finding.link]
+                self.database = self.database.with_link(replace(link, delay_us=finding.delay_us))
+        effects = [*map(_finding, findings), *self._reselect()]
+        self._telemetry.retain(self.measured_lists())
+        return effects
+
     def timer(self) -> float | None:
         """When `expire` has something to do; None if never."""
         return min((*(due for due, _ in self._detecting.values()), *self._converging.values()), default=None)
@@ -174,7 +201,8 @@ class Controller:
 
     def _reselect(self) -> list[Effect]:
         """The policies again, over the network as everybody knows it."""
-        before, view = self.selection, self._view(self.view.domain)
+        same = self.view.domain.database is self.database
+        before, view = self.selection, self._view(self.view.domain if same else Domain(self.database))
         if self._converging:
             # Some routers have repairs in force. What comes of the policies now comes with the convergence.
             return []
@@ -183,9 +211,18 @@ class Controller:
 
     def _view(self, domain: Domain) -> View:
         budget = MtuBudget(self.network.link_mtu, self.network.inner_mtu)
-        dataplane = Dataplane(self.table, budget, self.network.compressed, self._unanswered)
+        dataplane = Dataplane(self.table, budget, self.network.compressed, self._telemetry.unanswered)
         selection = select(domain, self._policies.values(), dataplane)
         return View(self.network, self.table, domain, selection)
+
+
+def _finding(finding: Finding) -> Emit:
+    if isinstance(finding, LinkDelay):
+        router, peer = finding.link
+        return Emit("link_delay", {"router": router, "peer": peer, "delay_us": finding.delay_us})
+    policy, segments = finding.list
+    kind = "list_down" if isinstance(finding, ListDown) else "list_up"
+    return Emit(kind, {**policy._asdict(), "list": " ".join(map(str, segments))})
 
 
 def _news(before: Selection, after: Selection) -> Iterator[Emit]:

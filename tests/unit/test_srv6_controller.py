@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from controllers.srv6.controller import Controller, Emit, Program
 from controllers.srv6.fib import BACKUP, MAIN_TABLE
 from controllers.srv6.lsdb import Lsdb, fibres
-from controllers.srv6.network import Convergence
+from controllers.srv6.network import Convergence, Measurement
 from controllers.srv6.paths import Metric
 from controllers.srv6.policy import (
     CandidatePath,
@@ -25,6 +25,7 @@ from controllers.srv6.policy import (
 )
 from controllers.srv6.segments import NodeSegment
 from controllers.srv6.sids import Behavior
+from controllers.srv6.telemetry import LinkWindow, ListWindow, Window
 from controllers.srv6.tilfa import Protection
 from tests.support.srv6_forwarding import Packet
 from tests.support.srv6_graphs import databases, real_map, square
@@ -184,3 +185,29 @@ def test_a_restarted_controller_wants_the_same() -> None:
     first.finish(first.controller.put_policy(SrPolicy(*A_TO_C, (by_way_of("d", "c"),))))
     again = Controller(network, first.controller.policies)
     assert again.start()[0] == Program((first.states,))
+
+
+def test_a_measured_delay_moves_the_path_that_minimises_delay() -> None:
+    lab = colored(square(), measurement=Measurement(threshold=0.1, least_us=100))
+    lab.finish(lab.controller.put_policy(SrPolicy(*A_TO_C, (CandidatePath(DynamicPath(Metric.DELAY)),))))
+    assert route_to_c(lab) == {("a", "b", "c")}
+    slow = LinkWindow(("b", "c"), Window(10, 10, least_us=5000.0))
+    lab.finish(lab.controller.measured([slow], 0.0))
+    assert route_to_c(lab) == {("a", "d", "c")}
+    assert Emit("link_delay", {"router": "b", "peer": "c", "delay_us": 5000}) in lab.events
+    assert lab.controller.measured([slow], 10.0) == [], "nothing new"
+
+
+def test_a_list_without_answers_gives_way_to_the_standby_and_comes_back() -> None:
+    lab = colored(square(), measurement=Measurement(lost_windows=2))
+    paths = (by_way_of("b", "c", preference=200), by_way_of("d", "c"))
+    lab.finish(lab.controller.put_policy(SrPolicy(*A_TO_C, paths)))
+    first = A_TO_C, (NodeSegment("b"), NodeSegment("c"))
+    for _ in range(2):
+        lab.finish(lab.controller.measured([ListWindow(first, Window(10, 0))], 0.0))
+    assert route_to_c(lab) == {("a", "d", "c")}
+    assert first in lab.controller.measured_lists(), "so that its recovery is seen"
+    for _ in range(2):
+        lab.finish(lab.controller.measured([ListWindow(first, Window(10, 9))], 0.0))
+    assert route_to_c(lab) == {("a", "b", "c")}
+    assert [event.kind for event in lab.events] == ["policy_up", "list_down", "policy_up", "list_up", "policy_up"]
