@@ -9,9 +9,9 @@ from hypothesis import given, settings
 
 from controllers.srv6.controller import Controller, Emit, Program
 from controllers.srv6.fib import BACKUP, MAIN_TABLE
-from controllers.srv6.lsdb import Lsdb, fibres
-from controllers.srv6.network import Convergence, Measurement
-from controllers.srv6.paths import Metric
+from controllers.srv6.lsdb import Link, Lsdb, fibres
+from controllers.srv6.network import Convergence, Measurement, Network
+from controllers.srv6.paths import Constraints, FlexAlgo, Metric
 from controllers.srv6.policy import (
     CandidatePath,
     DisjointFrom,
@@ -28,7 +28,7 @@ from controllers.srv6.sids import Behavior
 from controllers.srv6.telemetry import LinkWindow, ListWindow, Window
 from controllers.srv6.tilfa import Protection
 from tests.support.srv6_forwarding import Packet
-from tests.support.srv6_graphs import databases, real_map, square
+from tests.support.srv6_graphs import database, databases, real_map, square
 from tests.support.srv6_lab import SrLab, check_cuts, started
 from tests.support.srv6_network import TENANT_TABLE, host, network_of
 
@@ -37,8 +37,12 @@ A_TO_C = PolicyId("a", 7, "c")
 
 def colored(db: Lsdb, **options: object) -> SrLab:
     """The network of `db` whose tenant's routes all have color 7."""
+    return started(colored_network(db, **options))
+
+
+def colored_network(db: Lsdb, **options: object) -> Network:
     network = network_of(db, **options)
-    return started(replace(network, tenants=tuple(replace(tenant, color=7) for tenant in network.tenants)))
+    return replace(network, tenants=tuple(replace(tenant, color=7) for tenant in network.tenants))
 
 
 def by_way_of(*nodes: str, preference: int = 100) -> CandidatePath:
@@ -67,6 +71,21 @@ def test_no_cut_loses_a_packet_once_it_is_repaired(compressed: bool) -> None:
 @given(databases(most_nodes=6))
 def test_no_cut_loses_a_packet_in_any_small_network(db: Lsdb) -> None:
     check_cuts(network_of(db, fast_reroute=Protection.LINK))
+
+
+def test_no_cut_loses_a_packet_of_a_flex_algo() -> None:
+    db = real_map("topozoo/Abilene")
+    fewest_hops = FlexAlgo(128, Metric.HOPS)
+    check_cuts(colored_network(db, fast_reroute=Protection.LINK, flex_algos=(fewest_hops,), colors={7: 128}))
+
+
+def test_traffic_of_a_flex_algo_keeps_to_its_links() -> None:
+    red = database([Link("a", "b"), Link("b", "c"), Link("c", "d"), Link("a", "d", affinities=frozenset({"red"}))])
+    not_red = FlexAlgo(128, Metric.IGP, Constraints(exclude_any=frozenset({"red"})))
+    lab = started(colored_network(red, flex_algos=(not_red,), colors={7: 128}))
+    assert route_to_c(lab) == {("a", "b", "c")}
+    lab.finish(lab.controller.put_policy(SrPolicy(*A_TO_C, (by_way_of("d", "c"),))))
+    assert route_to_c(lab) == {("a", "d", "c")}, "a valid policy comes first"
 
 
 def test_without_repairs_routers_converge_as_the_news_reaches_them() -> None:
