@@ -6,6 +6,7 @@ All of it may be there already, from a controller before: then nothing changes.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from ipaddress import IPv6Address
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from controllers.kernel.commands import Command, CommandError, Done, ip_batch, r
 from controllers.srv6.fib import ANCHOR, Mark, RouterState
 from controllers.srv6.network import FlowMatch, Router
 from testbed.lab.kernel import write_sysctls
-from testbed.netns import entered
+from testbed.netns import entered, exists
 
 NFT_TABLE = "srv6"
 
@@ -36,18 +37,19 @@ def prepare(routers: Iterable[Router], states: Mapping[str, RouterState], mtu: i
 
     CommandError for what a kernel refuses, HostError for a setting that it does not have.
     """
-    commands: list[Command] = []
-    for router in routers:
-        state = states.get(router.name, RouterState())
-        try:
-            with entered(router.namespace):
-                write_sysctls(_SYSCTLS | _seg6_sysctls() | (_STRICT_VRF if state.vrfs else {}))
-        except FileNotFoundError:
-            continue
-        commands.append(ip_batch(router.namespace, tuple(device_lines(router.loopback, state, mtu))))
-        commands.append(Command(router.namespace, ("nft", "-f", "-"), marks_script(state.marks)))
-    for done in run(commands):
+    there = [router for router in routers if exists(router.namespace)]
+    for done in run(command for router in there for command in _commands(router, states, mtu)):
         _check(done)
+    for router in there:
+        with suppress(FileNotFoundError), entered(router.namespace):
+            vrfs = router.name in states and states[router.name].vrfs
+            write_sysctls(_SYSCTLS | _seg6_sysctls() | (_STRICT_VRF if vrfs else {}))
+
+
+def _commands(router: Router, states: Mapping[str, RouterState], mtu: int) -> tuple[Command, Command]:
+    state = states.get(router.name, RouterState())
+    devices = ip_batch(router.namespace, tuple(device_lines(router.loopback, state, mtu)))
+    return devices, Command(router.namespace, ("nft", "-f", "-"), marks_script(state.marks))
 
 
 def device_lines(loopback: IPv6Address, state: RouterState, mtu: int) -> Iterator[str]:

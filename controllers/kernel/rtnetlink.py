@@ -27,8 +27,8 @@ _REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
 
 _IFLA_IFNAME, _IFLA_TARGET_NETNSID = 3, 46
 _NETNSA_NSID, _NETNSA_FD = 1, 3
-_RUNNING = 0x40
-"""IFF_RUNNING: up, and with a carrier."""
+_LOWER_UP = 0x10000
+"""IFF_LOWER_UP: up, and with a carrier at this moment, where IFF_RUNNING may come a second later."""
 
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port
 _IFINFO = struct.Struct("=BxHiII")  # family, type, index, flags, change
@@ -119,7 +119,7 @@ def parse(data: bytes, from_nsid: int | None) -> Iterator[News]:
             if family != socket.AF_UNSPEC:
                 continue  # a bridge, of its ports
             name = _attributes(body[_IFINFO.size :])[_IFLA_IFNAME].rstrip(b"\0").decode()
-            yield LinkNews(from_nsid, name, kind == _NEWLINK and bool(flags & _RUNNING))
+            yield LinkNews(from_nsid, name, kind == _NEWLINK and bool(flags & _LOWER_UP))
         # Others have numbers of their own for namespaces.
         elif kind == _DELNSID and from_nsid is None:
             yield NamespaceEnd(struct.unpack("=i", _attributes(body[len(_RTGEN) :])[_NETNSA_NSID])[0])
