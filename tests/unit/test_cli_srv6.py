@@ -78,8 +78,8 @@ def test_the_path_has_hops_and_how_the_packet_looks(api: Api) -> None:
         (("policy", "remove", "r1/5/r3"), "srv6: there is no policy r1→r3 color 5; there is none"),
         (
             ("policy", "add", "r1/five/r3", "metric=beauty"),
-            'srv6: color: got "five"; want a valid integer\n'
-            "srv6: dynamic.metric: got \"beauty\"; want 'igp', 'te', 'delay' or 'hops'",
+            "srv6: dynamic.metric: got \"beauty\"; want 'igp', 'te', 'delay' or 'hops'\n"
+            'srv6: color: got "five"; want a valid integer',
         ),
         (
             ("policy", "add", "--strict", "r1/5/r3", "include_all=[blue]"),
