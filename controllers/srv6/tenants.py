@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv6Address, ip_network
 
-from controllers.srv6.fib import ANCHOR, LAST_RESORT, Encap, FibRoute, Mark, NextHop, Rule
+from controllers.srv6.fib import ANCHOR, LAST_RESORT, MAIN_TABLE, Encap, FibRoute, Mark, NextHop, Rule
 from controllers.srv6.network import Attachment, Prefix, Tenant
 from controllers.srv6.planes import Plane
 from controllers.srv6.policy import PolicyId
@@ -21,7 +21,7 @@ from controllers.srv6.view import View
 COLOR_TABLES = 10_000
 """A tenant's table for its n-th color is so much above its own, times n."""
 
-STEERED, ATTACHED = 500, 600
+UNDERLAY, STEERED, ATTACHED = 400, 500, 600
 """Preferences of rules, before those of VRFs (1000)."""
 
 _EVERYTHING = (ip_network("0.0.0.0/0"), ip_network("::/0"))
@@ -55,6 +55,9 @@ def routes(view: View, tenant: Tenant, router: str) -> Iterator[FibRoute]:
 def rules(view: View, tenant: Tenant, router: str) -> Iterator[Rule]:
     """What sends the tenant's packets into its tables; VRFs do without those of the interfaces."""
     here = attached(tenant, router)
+    if here:
+        # A packet that has just got its outer header still counts as one that came in by the attachment.
+        yield Rule(UNDERLAY, MAIN_TABLE, 6, to=str(view.network.block))
     for version in (4, 6):
         for color in _colors(tenant) if here else ():
             table = color_table(tenant, color)
