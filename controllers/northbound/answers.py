@@ -144,12 +144,12 @@ class WayView(Answer):
 
 
 class PathAnswer(Answer):
-    """The way from headend to endpoint: by the policy of `color`, or by the IGP if there is none that is up."""
+    """The way from headend to endpoint: by the policy of `color`, else by the color's flex-algo or the IGP."""
 
     headend: str
     endpoint: str
     color: int | None
-    by: Literal["policy", "igp"]
+    by: Literal["policy", "flex-algo", "igp"]
     reason: str | None = Field(description="Why it is not by the policy that was asked for.")
     ways: tuple[WayView, ...]
 
@@ -213,6 +213,30 @@ class Tenants(Answer):
     """All VPNs."""
 
     tenants: tuple[TenantView, ...]
+
+
+class EndView(Answer):
+    """An address of a router, and the router's network namespace."""
+
+    namespace: str
+    address: IPv6Address
+
+
+class SubjectView(Answer):
+    """A link or a segment list to be measured from `headend` by `segments` to `reflector`."""
+
+    id: str
+    headend: EndView
+    segments: tuple[IPv6Address, ...]
+    reflector: EndView
+
+
+class SubjectsView(Answer):
+    """What is to be measured: a probe along each every interval, one report of each every window."""
+
+    interval_ms: float
+    window_ms: float
+    subjects: tuple[SubjectView, ...]
 
 
 class ProblemView(Answer):

@@ -42,6 +42,22 @@ Node = Annotated[str, Field(min_length=1)]
 SegmentText = Annotated[str, AfterValidator(_is_segment), Field(pattern="^[^>]+(>[^>]+)?$", examples=["p1", "p1>p2"])]
 
 
+class WindowBody(Body):
+    """What became of the probes of the subject `id` in one window; delays are one way, in µs, null without answers."""
+
+    id: str
+    sent: int = Field(ge=0)
+    received: int = Field(ge=0)
+    least_us: float | None = Field(ge=0)
+    mean_us: float | None = Field(ge=0)
+
+
+class WindowsBody(Body):
+    """Windows that are complete."""
+
+    windows: tuple[WindowBody, ...]
+
+
 class PolicyName(Body):
     """What a policy is known by (RFC 9256 §2.1)."""
 

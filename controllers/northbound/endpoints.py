@@ -7,8 +7,17 @@ from http import HTTPStatus
 
 from pydantic import BaseModel, Field
 
-from controllers.northbound.answers import Answer, Counters, PathAnswer, Policies, PolicyView, Tenants, Topology
-from controllers.northbound.bodies import Body, Color, PolicyBody, PolicyName
+from controllers.northbound.answers import (
+    Answer,
+    Counters,
+    PathAnswer,
+    Policies,
+    PolicyView,
+    SubjectsView,
+    Tenants,
+    Topology,
+)
+from controllers.northbound.bodies import Body, Color, PolicyBody, PolicyName, WindowsBody
 
 ROOT = "/v1"
 
@@ -94,5 +103,16 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         errors=(HTTPStatus.NOT_FOUND,),
     ),
     Endpoint("counters", "GET", f"{ROOT}/counters", "Packets for each SID", Counters, query=OfRouter),
+    Endpoint("subjects", "GET", f"{ROOT}/measurement/subjects", "Links and segment lists to be measured", SubjectsView),
+    Endpoint(
+        "windows",
+        "POST",
+        f"{ROOT}/measurement/windows",
+        "What measurement has found; windows of what is not measured any more are passed over",
+        None,
+        status=HTTPStatus.NO_CONTENT,
+        body=WindowsBody,
+        errors=(HTTPStatus.BAD_REQUEST,),
+    ),
     Endpoint("tenants", "GET", f"{ROOT}/tenants", "VPNs: attachments and routes", Tenants),
 )

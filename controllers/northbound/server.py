@@ -13,9 +13,18 @@ from aiohttp import web
 
 from controllers import threads
 from controllers.kernel.counters import read_counters
-from controllers.northbound import openapi, views
-from controllers.northbound.answers import Answer, Counters, PathAnswer, Policies, PolicyView, Tenants, Topology
-from controllers.northbound.bodies import PolicyBody, PolicyName
+from controllers.northbound import measurement, openapi, views
+from controllers.northbound.answers import (
+    Answer,
+    Counters,
+    PathAnswer,
+    Policies,
+    PolicyView,
+    SubjectsView,
+    Tenants,
+    Topology,
+)
+from controllers.northbound.bodies import PolicyBody, PolicyName, WindowsBody
 from controllers.northbound.endpoints import ENDPOINTS, Endpoint, OfRouter, PathQuery, Strict
 from controllers.northbound.problems import RequestError, middleware, read
 from controllers.northbound.store import PolicyStore
@@ -89,6 +98,18 @@ class Operations:
         asked = await asyncio.wrap_future(self._underlay.ask(namespaces))
         counted = await asyncio.to_thread(read_counters, asked)
         return await asyncio.wrap_future(self._underlay.ask(lambda core: views.counters(core, counted)))
+
+    async def subjects(self, *_: object) -> SubjectsView:
+        """What is to be measured."""
+        return await asyncio.wrap_future(self._underlay.ask(measurement.subjects))
+
+    async def windows(self, _: object, __: object, body: WindowsBody) -> None:
+        """What measurement has found."""
+
+        def measured(core: Controller, now: float) -> list[Effect]:
+            return core.measured(measurement.windows(core, body.windows), now)
+
+        await asyncio.wrap_future(self._underlay.ask(lambda _: None, after=measured))
 
 
 Operation = Callable[[Any, Any, Any], Awaitable[Answer | None]]

@@ -31,6 +31,7 @@ from controllers.northbound.answers import (
 from controllers.northbound.walk import walk
 from controllers.srv6.controller import Controller
 from controllers.srv6.network import Attachment, Tenant
+from controllers.srv6.planes import Plane
 from controllers.srv6.policy import ExplicitPath, PolicyId, SegmentList, SrPolicy, shares
 from controllers.srv6.segments import encapsulation_bytes, resolve, toward_service
 from controllers.srv6.selection import PolicyState, ValidPath
@@ -65,20 +66,21 @@ def path(core: Controller, headend: str, endpoint: str, color: int | None) -> Pa
     for node in (headend, endpoint):
         core.table.locators[node]
     lists, reason = _lists(core, headend, endpoint, color)
-    by_policy = color is not None and not reason
+    # Policies' segment lists are the IGP's own SIDs.
+    plane = core.view.plane_of(color) if reason else core.view.planes[0]
     return PathAnswer(
         headend=headend,
         endpoint=endpoint,
         color=color,
-        by="policy" if by_policy else "igp",
+        by="flex-algo" if plane.number else "policy" if color is not None and not reason else "igp",
         reason=reason or None,
-        ways=tuple(_ways(core, headend, endpoint, lists)),
+        ways=tuple(_ways(core, headend, endpoint, lists, plane)),
     )
 
 
 def counters(core: Controller, counted: Iterable[SidCounters]) -> Counters:
     """Counters with what each SID belongs to."""
-    sids = core.table.sids
+    sids = {plane.sid(sid).address: sid for plane in core.view.planes for sid in core.table.sids.values()}
     return Counters(
         counters=tuple(
             CounterView(
@@ -195,14 +197,16 @@ def _lists(core: Controller, headend: str, endpoint: str, color: int | None) -> 
     return state.active.lists, ""
 
 
-def _ways(core: Controller, headend: str, endpoint: str, lists: tuple[SegmentList, ...]) -> Iterator[WayView]:
+def _ways(
+    core: Controller, headend: str, endpoint: str, lists: tuple[SegmentList, ...], plane: Plane
+) -> Iterator[WayView]:
     service = core.table.find(endpoint, Behavior.END_DT6, GLOBAL)
     loopbacks = {router.name: router.loopback for router in core.network.routers}
     for list_, share in zip(lists, shares(lists), strict=True):
-        hops = tuple(_hops(core, headend, toward_service(resolve(list_.segments, core.table), service)))
+        hops = tuple(_hops(core, headend, toward_service(resolve(list_.segments, core.table), service), plane))
         if not hops:
             continue
-        segments = core.view.encap(list_.segments, service).segments
+        segments = core.view.encap(list_.segments, service, plane).segments
         yield WayView(
             weight=list_.weight,
             share=share,
@@ -218,15 +222,15 @@ def _ways(core: Controller, headend: str, endpoint: str, lists: tuple[SegmentLis
         )
 
 
-def _hops(core: Controller, headend: str, sids: Sequence[Sid]) -> Iterator[HopView]:
+def _hops(core: Controller, headend: str, sids: Sequence[Sid], plane: Plane) -> Iterator[HopView]:
     delay_us = 0
-    for stop in walk(core.view.domain.igp, core.table.locators, headend, sids):
+    for stop in walk(plane.graph, core.table.locators, headend, sids):
         yield HopView(
             node=stop.node,
             ifname=core.network.port[stop.node, stop.onward].ifname if stop.onward else None,
             delay_us=delay_us,
             ways=stop.ways,
-            sid=stop.sid.address if stop.sid else None,
+            sid=plane.sid(stop.sid).address if stop.sid else None,
             behavior=str(stop.sid.behavior) if stop.sid else None,
         )
         delay_us += core.database.links[stop.node, stop.onward].delay_us if stop.onward else 0

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from controllers.northbound.endpoints import ENDPOINTS
 from controllers.northbound.server import Operations, application
 from controllers.northbound.store import PolicyStore, StoreError
 from controllers.srv6.controller import Controller, Program
+from controllers.srv6.network import Measurement
+from controllers.srv6.paths import Constraints, FlexAlgo, Metric
 from controllers.srv6.policy import PolicyId
 from tests.support.srv6_rig import BLOCK, SQUARE, rig_network
 
@@ -31,9 +34,9 @@ POLICY = "/policies/r1/5/r3"
 class InMemory:
     """The thread of the core without a thread; `programs` counts what would have been installed."""
 
-    def __init__(self) -> None:
+    def __init__(self, **options: Any) -> None:
         namespaces = {name: f"ns-{name}" for name in ("r1", "r2", "r3", "r4")}
-        self.core = Controller(rig_network(namespaces, SQUARE, {"h1": "r1", "h2": "r3"}))
+        self.core = Controller(replace(rig_network(namespaces, SQUARE, {"h1": "r1", "h2": "r3"}), **options))
         self.programs = 0
 
     def ask(self, read: Callable[[Controller], Any], after: Any = None) -> Future[Any]:
@@ -50,8 +53,8 @@ class InMemory:
 class Api:
     """Requests to one controller, each by a connection of its own."""
 
-    def __init__(self, file: Path | None = None) -> None:
-        self.underlay = InMemory()
+    def __init__(self, file: Path | None = None, **options: Any) -> None:
+        self.underlay = InMemory(**options)
         self.store = PolicyStore(file)
 
     def __call__(self, method: str, target: str, body: Any = None) -> tuple[int, Any]:
@@ -249,6 +252,38 @@ def test_a_path_to_where_there_is_none_has_no_ways(api: Api) -> None:
     assert api("GET", "/path?headend=r1&endpoint=r3")[1]["ways"] == []
 
 
+def test_a_color_of_a_flex_algo_goes_by_its_plane() -> None:
+    gold = FlexAlgo(128, Metric.DELAY, Constraints(include_all=frozenset({"gold"})))
+    api = Api(flex_algos=(gold,), colors={7: 128})
+    _, answer = api("GET", "/path?headend=r1&endpoint=r3&color=7")
+    (way,) = answer["ways"]
+    assert (answer["by"], [hop["node"] for hop in way["hops"]]) == ("flex-algo", ["r1", "r4", "r3"])
+    assert way["packet"]["destination"] == way["hops"][-1]["sid"] == "fcbb:bb00:1003:f000::"
+
+
+def test_what_is_measured_and_what_was_found(api: Api) -> None:
+    assert api("GET", "/measurement/subjects")[1]["subjects"] == []
+    api = Api(measurement=Measurement(window_ms=500))
+    api("POST", "/policies", BY_DELAY)
+    _, answer = api("GET", "/measurement/subjects")
+    assert (answer["interval_ms"], answer["window_ms"], len(answer["subjects"])) == (100, 500, 9)
+    subjects = {subject["id"]: subject for subject in answer["subjects"]}
+    assert subjects["link/r1/r4"] == {
+        "id": "link/r1/r4",
+        "headend": {"namespace": "ns-r1", "address": "fd00::1"},
+        "segments": ["fcbb:bb00:1:e001::"],
+        "reflector": {"namespace": "ns-r4", "address": "fd00::4"},
+    }
+    assert subjects["list/r1/5/r3/r4>r3"]["segments"] == ["fcbb:bb00:4:e001::"]
+    late = {"id": "link/r1/r4", "sent": 5, "received": 5, "least_us": 9000.0, "mean_us": 9001.5}
+    gone = {"id": "list/r1/9/r3/r3", "sent": 5, "received": 0, "least_us": None, "mean_us": None}
+    assert api("POST", "/measurement/windows", {"windows": [late, gone]}) == (204, None)
+    _, answer = api("GET", POLICY)
+    assert answer["active"]["lists"][0]["segments"] == ["r3"]
+    status, answer = api("POST", "/measurement/windows", {"windows": [{"id": 1, "sent": -1}]})
+    assert (status, len(answer["problems"])) == (400, 5)
+
+
 def test_tenants_have_attachments_and_routes(api: Api) -> None:
     _, answer = api("GET", "/tenants")
     (blue,) = answer["tenants"]
@@ -308,6 +343,7 @@ def test_the_document_has_every_endpoint_and_answers_fit_their_schemas(api: Api)
         (POLICY, "/v1/policies/{headend}/{color}/{endpoint}"),
         ("/path?headend=r1&endpoint=r3&color=5", "/v1/path"),
         ("/tenants", "/v1/tenants"),
+        ("/measurement/subjects", "/v1/measurement/subjects"),
     ):
         schema = _schema(document, document["paths"][path]["get"]["responses"]["200"])
         jsonschema.Draft202012Validator(schema).validate(api("GET", target)[1])
