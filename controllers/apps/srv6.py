@@ -60,6 +60,7 @@ def _network(file: Path) -> Network:
         raise osken.StartError(problems) from error
 
 
-def _interfaces(network: Network) -> set[tuple[str, str]]:
-    attachments = {(each.router, each.ifname) for tenant in network.tenants for each in tenant.attachments}
-    return {(port.node, port.ifname) for port in network.ports} | attachments
+def _interfaces(network: Network) -> dict[tuple[str, str], str | None]:
+    """What is watched: attachments, and the routers' links with the router at the other end."""
+    attachments = {(each.router, each.ifname): None for tenant in network.tenants for each in tenant.attachments}
+    return attachments | {(port.node, port.ifname): port.peer for port in network.ports}

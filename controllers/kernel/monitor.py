@@ -6,7 +6,7 @@ import errno
 import os
 import selectors
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from controllers import threads
@@ -35,12 +35,15 @@ Change = InterfaceChange | NodeGone
 class Monitor:
     """Sees what is down already, and once it is started reports what changes, from a thread of its own.
 
-    `namespaces` is node → its namespace, `interfaces` those that are watched. OSError where the kernel refuses.
+    `namespaces` is node → its namespace, `interfaces` those that are watched (node, name) → the router at the other
+    end, if any. When one end is lost the other is looked at: the kernel tells a lost carrier up to a second late.
+    OSError where the kernel refuses.
     """
 
-    def __init__(self, namespaces: Mapping[str, str], interfaces: Collection[tuple[str, str]]) -> None:
+    def __init__(self, namespaces: Mapping[str, str], interfaces: Mapping[tuple[str, str], str | None]) -> None:
         self._news, self._requests = NewsSocket(), Requests()
         self._ended = os.eventfd(0, os.EFD_CLOEXEC)
+        self._peers = interfaces
         self._up = dict.fromkeys(interfaces, True)
         self._nodes: dict[int, str] = {}
         self.found: list[Change] = []
@@ -93,13 +96,19 @@ class Monitor:
 
     def _read_all(self) -> None:
         for nsid, node in self._nodes.items():
-            links = self._requests.links(nsid)
-            for each, ifname in self._up:
-                if each == node:
-                    self._is(node, ifname, links.get(ifname, False))
+            self._read(nsid, node)
+
+    def _read(self, nsid: int, node: str) -> None:
+        links = self._requests.links(nsid)
+        for each, ifname in self._up:
+            if each == node:
+                self._is(node, ifname, links.get(ifname, False))
 
     def _is(self, node: str, ifname: str, running: bool) -> None:
         if self._up.get((node, ifname), running) == running:
             return
         self._up[node, ifname] = running
         self._report(InterfaceChange(node, ifname, running))
+        if not running and (peer := self._peers[node, ifname]):
+            for nsid in [nsid for nsid, each in self._nodes.items() if each == peer]:
+                self._read(nsid, peer)

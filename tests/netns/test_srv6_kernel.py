@@ -223,7 +223,13 @@ def test_what_cannot_be_prepared_names_the_router_and_the_line(rig: Rig) -> None
 
 def test_links_and_routers_are_heard_of(rig: Rig) -> None:
     routers = {name: rig.namespaces[name] for name in ("r1", "r2", "r3")}
-    interfaces = {("r1", "r2"), ("r1", "h1"), ("r2", "r1"), ("r3", "r4"), ("r3", "no-such")}
+    interfaces = {
+        ("r1", "r2"): "r2",
+        ("r1", "h1"): None,
+        ("r2", "r1"): "r1",
+        ("r3", "r4"): "r4",
+        ("r3", "no-such"): None,
+    }
     rig.set_link("r4", "r3", "down")
     changes: queue.Queue[Change] = queue.Queue()
     monitor = Monitor({**routers, "r9": "no-such-namespace"}, interfaces)
