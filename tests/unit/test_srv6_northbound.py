@@ -2,71 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
-from aiohttp.test_utils import TestClient, TestServer
 
 from controllers.northbound import openapi
 from controllers.northbound.bodies import PolicyBody
 from controllers.northbound.endpoints import ENDPOINTS
-from controllers.northbound.server import Operations, application
 from controllers.northbound.store import PolicyStore, StoreError
-from controllers.srv6.controller import Controller, Program
 from controllers.srv6.network import Measurement
 from controllers.srv6.paths import Constraints, FlexAlgo, Metric
 from controllers.srv6.policy import PolicyId
-from tests.support.srv6_rig import BLOCK, SQUARE, rig_network
+from tests.support.srv6_api import Api
+from tests.support.srv6_rig import BLOCK
 
 ON_THE_IGP = {"headend": "r1", "color": 5, "endpoint": "r3", "dynamic": {"metric": "igp"}}
 BY_DELAY = {**ON_THE_IGP, "dynamic": {"metric": "delay"}}
 IMPOSSIBLE = {**ON_THE_IGP, "dynamic": {"metric": "igp", "exclude": ["gold"], "bound": "1ms"}}
 POLICY = "/policies/r1/5/r3"
-
-
-class InMemory:
-    """The thread of the core without a thread; `programs` counts what would have been installed."""
-
-    def __init__(self, **options: Any) -> None:
-        namespaces = {name: f"ns-{name}" for name in ("r1", "r2", "r3", "r4")}
-        self.core = Controller(replace(rig_network(namespaces, SQUARE, {"h1": "r1", "h2": "r3"}), **options))
-        self.programs = 0
-
-    def ask(self, read: Callable[[Controller], Any], after: Any = None) -> Future[Any]:
-        answer: Future[Any] = Future()
-        try:
-            effects = after(self.core, 0.0) if after else []
-            self.programs += sum(isinstance(effect, Program) for effect in effects)
-            answer.set_result(read(self.core))
-        except Exception as error:
-            answer.set_exception(error)
-        return answer
-
-
-class Api:
-    """Requests to one controller, each by a connection of its own."""
-
-    def __init__(self, file: Path | None = None, **options: Any) -> None:
-        self.underlay = InMemory(**options)
-        self.store = PolicyStore(file)
-
-    def __call__(self, method: str, target: str, body: Any = None) -> tuple[int, Any]:
-        return asyncio.run(self._ask(method, target, body))
-
-    async def _ask(self, method: str, target: str, body: Any) -> tuple[int, Any]:
-        app = application(Operations(self.underlay, self.store))  # type: ignore[arg-type]
-        async with TestClient(TestServer(app)) as client:
-            data = body if isinstance(body, str) or body is None else json.dumps(body)
-            async with client.request(method, f"/v1{target}", data=data) as response:
-                text = await response.text()
-                return response.status, json.loads(text) if text else None
 
 
 @pytest.fixture
