@@ -6,6 +6,7 @@ every process    ready                    it serves; its own words for where
 controller       switch_up, switch_down   {dpid}
                  flow_error               {dpid, type, code, request}
 probes           stopped                  {name, …}
+                 measuring                {name, subjects, missing}: how many, and the ids of those that cannot be
 SMF and UPF      association              {peer, name, state: up|down, reason}
 SMF              all_associated           the first time that every UPF is
                  session_established, session_activated, session_deactivated, session_released, path_switched,
