@@ -11,6 +11,7 @@ controller       switch_up, switch_down   {dpid}
                  policy_up, policy_down, policy_removed  {headend, color, endpoint, lists or reasons}
                  route_refused            {router, line, message}: what a kernel said of a line of ours
 probes           stopped                  {name, …}
+                 measuring                {name, subjects, missing}: how many, and the ids of those that cannot be
 SMF and UPF      association              {peer, name, state: up|down, reason}
 SMF              all_associated           the first time that every UPF is
                  session_established, session_activated, session_deactivated, session_released, path_switched,

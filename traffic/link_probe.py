@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import resource
 import select
 import socket
 import time
@@ -25,7 +24,7 @@ from typing import Any, TextIO
 from testbed import netns
 from testbed.events import emit
 from traffic.linkframes import ETHERTYPE, ProbedDirection
-from traffic.process import above_zero, hold_stop_signals, open_samples, sleep_unless_stopped
+from traffic.process import above_zero, hold_stop_signals, open_samples, raise_descriptor_limit, sleep_unless_stopped
 from traffic.samples import LinkSample, link_line
 from traffic.sockets import mac, receive, stamped_packets
 
@@ -130,9 +129,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _parser().parse_args(argv)
     hold_stop_signals()
     links = json.loads(arguments.links.read_text(encoding="utf-8"))
-    # Two descriptors a link: a map of a whole backbone needs more than the usual 1,024.
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    raise_descriptor_limit()
     gc.disable()  # nothing here makes cycles, and a collection would delay a probe
     with open_samples(arguments.samples) as samples, ExitStack() as stack:
         opened = [open_link(number, link, stack) for number, link in enumerate(links)]

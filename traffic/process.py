@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import resource
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,12 @@ def hold_stop_signals() -> None:
 def sleep_unless_stopped(seconds: float) -> bool:
     """Sleep, or return True at once if a stop signal comes or is pending. One system call; wakes some 60 µs late."""
     return signal.sigtimedwait(STOP_SIGNALS, max(0.0, seconds)) is not None
+
+
+def raise_descriptor_limit() -> None:
+    """As many descriptors as root lets us: sockets for a map of a whole backbone need more than the usual 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
@@ -12,22 +11,12 @@ from typing import Any
 
 from testbed.errors import RunInvalidError
 from testbed.run.inbox import POLL_S
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
+from testbed.unixhttp import UnixConnection
 
 
 def exchange(path: Path, method: str, target: str, body: Any = None, *, timeout: float = 60.0) -> tuple[int, str]:
     """Status and text of the answer at the socket `path`; RunInvalidError if there is none."""
-    connection = _UnixConnection(path, timeout)
+    connection = UnixConnection(path, timeout)
     try:
         text = None if body is None else json.dumps(body)
         connection.request(method, target, text, {"Content-Type": "application/json"})
