@@ -1,6 +1,8 @@
 """`python -m controllers.launch --listen 172.31.255.1:6653 --app learning_switch`: the controller's process.
 
-Events go to standard output (`ready`, `switch_up`, `switch_down`, `flow_error`), logs to standard error.
+Without switches there is nothing to listen for: `--app srv6 --network FILE --northbound SOCKET` controls routers.
+
+Events go to standard output (`testbed.events` has them all), logs to standard error.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import socket
 import sys
 from collections.abc import Sequence
 from ipaddress import ip_address
+from pathlib import Path
 
 from controllers import osken
 from testbed.events import emit
@@ -28,13 +31,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     # Blocked before any thread starts, so that every thread inherits it and sigwait() below gets the signal.
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
     try:
-        listener = _listen(*args.listen)
-        osken.start(listener, ["controllers.apps.journal", *args.app])
-    except (OSError, ImportError, LookupError) as error:
+        listener = _listen(*args.listen) if args.listen else None
+        osken.start(listener, ["controllers.apps.journal", *args.app], args)
+    except (OSError, ImportError, LookupError, osken.StartError) as error:
         print(f"controllers.launch: {error}", file=sys.stderr, flush=True)
         os._exit(1)  # os-ken's threads would keep the process
-    emit("ready", listen=_endpoint_text(*listener.getsockname()[:2]), apps=args.app)
+    emit("ready", apps=args.app, **({"listen": _endpoint_text(*listener.getsockname()[:2])} if listener else {}))
     signal.sigwait(_ENDINGS)
+    osken.close()
     os._exit(0)
 
 
@@ -60,9 +64,13 @@ def app_module(name: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="controllers.launch", description="Bearerlab's OpenFlow controller.")
-    parser.add_argument("--listen", type=endpoint, required=True, metavar="ADDRESS:PORT")
+    parser = argparse.ArgumentParser(prog="controllers.launch", description="Bearerlab's SDN controller.")
+    parser.add_argument("--listen", type=endpoint, metavar="ADDRESS:PORT", help="for OpenFlow switches")
     parser.add_argument("--app", type=app_module, action="append", required=True, help="may be given several times")
+    srv6 = parser.add_argument_group("srv6")
+    srv6.add_argument("--network", type=Path, metavar="FILE", help="routers, links, tenants and policies (JSON)")
+    srv6.add_argument("--northbound", type=Path, metavar="SOCKET", help="where to serve the REST API")
+    srv6.add_argument("--state", type=Path, metavar="FILE", help="keeps the policies that are added while it runs")
     return parser
 
 

@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import threading
+from argparse import Namespace
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -95,6 +96,9 @@ class App(OSKenApp):  # type: ignore[misc]
 
     OFP_VERSIONS = (ofproto_v1_3.OFP_VERSION,)
 
+    options: Namespace
+    """The launcher's command line, the same for all apps."""
+
 
 AnyApp = TypeVar("AnyApp", bound=App)
 
@@ -120,17 +124,31 @@ def on_refused(handler: Callable[[AnyApp, Refused], None]) -> Callable[[AnyApp, 
     return _on(ofp_event.EventOFPErrorMsg, states, handler, _refused)
 
 
-def start(listener: socket.socket, app_modules: Iterable[str]) -> None:
-    """Load the apps and serve switches on `listener` from threads; LookupError for a module without an app."""
+class StartError(Exception):
+    """An app cannot start; the message says why."""
+
+
+def start(listener: socket.socket | None, app_modules: Iterable[str], options: Namespace) -> None:
+    """Load the apps and serve switches, if any, on `listener` from threads.
+
+    LookupError for a module without an app, StartError from an app that cannot start.
+    """
+    App.options = options
     cfg.CONF(args=[], project="bearerlab", default_config_files=[])
     # os-ken would bind in a thread, where nobody hears that the port is taken: our listener takes its place.
-    ofp_handler.OpenFlowController = lambda: lambda: _accept(listener)
+    ofp_handler.OpenFlowController = lambda: (lambda: _accept(listener)) if listener else (lambda: None)
     manager = AppManager.get_instance()
     for module in app_modules:
         if manager.load_app(module) is None:
             raise LookupError(f"{module}: no os-ken app in this module")
         manager.load_apps([module])
     manager.instantiate_apps(**manager.create_contexts())
+
+
+def close() -> None:
+    """Let every app take down what it has outside of this process."""
+    for app in AppManager.get_instance().applications.values():
+        app.close()
 
 
 def _on(

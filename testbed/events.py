@@ -5,6 +5,11 @@ Kinds are snake_case; the run's record has the same fields, with the kind as `ki
 every process    ready                    it serves; its own words for where
 controller       switch_up, switch_down   {dpid}
                  flow_error               {dpid, type, code, request}
+                 router_up, router_down   {router}
+                 adjacency_up, adjacency_down  {router, peer}: repairs are in the kernel by then
+                 converged                {routers}: how many of them changed, all in the kernel
+                 policy_up, policy_down, policy_removed  {headend, color, endpoint, lists or reasons}
+                 route_refused            {router, line, message}: what a kernel said of a line of ours
 probes           stopped                  {name, …}
                  measuring                {name, subjects, missing}: how many, and the ids of those that cannot be
 SMF and UPF      association              {peer, name, state: up|down, reason}

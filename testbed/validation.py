@@ -61,6 +61,8 @@ def _want(detail: ErrorDetails) -> str:
             return f"at least {context['min_length']} of them"
         case "too_long":
             return f"at most {context['max_length']} of them"
+        case "string_too_short":
+            return f"text, {context['min_length']} or more characters"
         case shape if shape in _SHAPES:
             return _SHAPES[shape]
     message = message.replace("String should match pattern ", "text that matches ").partition(", unable to parse")[0]

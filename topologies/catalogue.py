@@ -14,6 +14,7 @@ from testbed.graph import Graph
 from testbed.scenario.base import Strict
 from testbed.scenario.model import Topology
 from testbed.validation import problem
+from topologies.carrier import CarrierParams, carrier
 from topologies.edgelist import read_edge_list
 from topologies.file import read_topology
 from topologies.graphml import read_graphml
@@ -22,7 +23,10 @@ from topologies.metro import MetroParams, ParameterError, metro
 
 P = TypeVar("P", bound=Strict)
 
-TOPOLOGIES = {"metro": (MetroParams, metro)}
+TOPOLOGIES: dict[str, tuple[type[Strict], Callable[[Any], Graph]]] = {
+    "carrier": (CarrierParams, carrier),
+    "metro": (MetroParams, metro),
+}
 """Name → its parameters' model and the function from parameters to graph."""
 
 IMPORTERS: dict[str, Callable[[Path, ImportParams], Graph]] = {".graphml": read_graphml, ".edges": read_edge_list}

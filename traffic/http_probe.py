@@ -10,6 +10,7 @@ import argparse
 import ipaddress
 import math
 import signal
+import socket
 import time
 from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPException, HTTPResponse
@@ -21,6 +22,7 @@ from urllib.parse import urlsplit
 from testbed.events import emit
 from traffic.process import STOP_SIGNALS, above_zero, open_samples
 from traffic.samples import HttpSample, http_line
+from traffic.sockets import set_dscp
 
 _CHUNK = 1 << 16
 
@@ -71,13 +73,13 @@ class _Stopwatch:
         return left
 
 
-def fetch(target: Target, seq: int, timeout: float) -> HttpSample:
+def fetch(target: Target, seq: int, timeout: float, dscp: int = 0) -> HttpSample:
     """Request `target` once and time it; `timeout` seconds bound the whole of it."""
     sample = HttpSample(seq, round(time.time(), 7))
     watch = _Stopwatch(timeout)
     connection = HTTPConnection(target.address, target.port, timeout=timeout)
     try:
-        connection.connect()
+        connection.sock = _connected(target, dscp, timeout)
         sample = replace(sample, connect_ms=watch.elapsed_ms())
         transport = connection.sock  # the response takes it over from the connection
         transport.settimeout(watch.left())
@@ -94,12 +96,25 @@ def fetch(target: Target, seq: int, timeout: float) -> HttpSample:
         connection.close()
 
 
-def probe(target: Target, samples: TextIO, *, interval: float, timeout: float) -> Never:
+def _connected(target: Target, dscp: int, timeout: float) -> socket.socket:
+    """A connection whose first packet has the DSCP already."""
+    connecting = socket.socket(socket.AF_INET6 if ":" in target.address else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        set_dscp(connecting, dscp)
+        connecting.settimeout(timeout)
+        connecting.connect((target.address, target.port))
+    except OSError:
+        connecting.close()
+        raise
+    return connecting
+
+
+def probe(target: Target, samples: TextIO, *, interval: float, timeout: float, dscp: int) -> Never:
     """Request every `interval` seconds until an exception, such as a stop signal's, ends it."""
     start = time.monotonic()
     seq = 0
     while True:
-        samples.write(http_line(fetch(target, seq, timeout)))
+        samples.write(http_line(fetch(target, seq, timeout, dscp)))
         seq += 1
         slot = math.floor((time.monotonic() - start) / interval) + 1
         time.sleep(max(0.0, start + slot * interval - time.monotonic()))
@@ -113,7 +128,8 @@ def main(argv: list[str] | None = None) -> None:
             signal.signal(number, _stop)
         with open_samples(arguments.samples) as samples:
             emit("ready", name=arguments.name)
-            probe(arguments.url, samples, interval=arguments.interval, timeout=arguments.timeout)
+            every, patience = arguments.interval, arguments.timeout
+            probe(arguments.url, samples, interval=every, timeout=patience, dscp=arguments.dscp)
     except _Stopped:
         emit("stopped", name=arguments.name)
 
@@ -143,6 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--url", required=True, type=Target.parse, help="http:// and an IP address")
     parser.add_argument("--samples", required=True, type=Path, metavar="FILE", help="JSON lines, one per request")
     parser.add_argument("--interval", type=above_zero, default=0.5, help="seconds between requests (default: 0.5)")
+    parser.add_argument("--dscp", type=int, choices=range(64), default=0, metavar="0..63", help="of its packets")
     parser.add_argument("--timeout", type=above_zero, default=2.0, help="seconds for a whole request (default: 2)")
     return parser
 

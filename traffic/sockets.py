@@ -70,6 +70,14 @@ def stamped_udp(local: Endpoint | None, *, ipv6: bool) -> socket.socket:
     return udp
 
 
+def set_dscp(sending: socket.socket, dscp: int) -> None:
+    """Let an IPv4 or IPv6 socket send with this DSCP (RFC 2474: the upper six bits of an octet)."""
+    if sending.family == socket.AF_INET6:
+        sending.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, dscp << 2)
+    else:
+        sending.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
+
+
 def stamped_packets(ifname: str, ethertype: int) -> socket.socket:
     """A packet socket, not blocking, that sends frames on `ifname` and gets those that arrive there with `ethertype`.
 

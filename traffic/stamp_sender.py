@@ -21,7 +21,7 @@ from typing import TextIO
 from testbed.events import emit
 from traffic.process import Endpoint, above_zero, hold_stop_signals, open_samples, sleep_unless_stopped
 from traffic.samples import StampSample, stamp_line
-from traffic.sockets import receive, stamped_udp
+from traffic.sockets import receive, set_dscp, stamped_udp
 from traffic.stamp import Lost, MalformedPacketError, Sample, SessionSender
 
 _SPIN_NS = 100_000
@@ -126,6 +126,7 @@ def main(argv: list[str] | None = None) -> None:
     session = SessionSender(timeout=round(arguments.timeout * 1e9))
     gc.disable()  # nothing here makes cycles, and a collection would delay a probe
     with open_samples(arguments.samples) as samples, stamped_udp(None, ipv6=arguments.to.is_ipv6) as udp:
+        set_dscp(udp, arguments.dscp)
         loop = ProbeLoop(udp, arguments.to, session, samples)
         emit("ready", name=arguments.name, to=str(arguments.to), rate=arguments.rate)
         loop.run(arguments.rate)
@@ -139,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--to", required=True, type=Endpoint.parse, metavar="ADDRESS:PORT", help="the reflector")
     parser.add_argument("--samples", required=True, type=Path, metavar="FILE", help="JSON lines, one per probe")
     parser.add_argument("--rate", type=above_zero, default=100.0, help="probes per second (default: 100)")
+    parser.add_argument("--dscp", type=int, choices=range(64), default=0, metavar="0..63", help="of the probes")
     parser.add_argument("--timeout", type=above_zero, default=2.0, help="seconds until a probe is lost (default: 2)")
     parser.add_argument("--linger", type=above_zero, default=1.0, help="seconds to wait at the end (default: 1)")
     return parser

@@ -16,4 +16,10 @@ policy.py    SR Policies as values                       reservations.py  bandwi
 dynamic.py   dynamic paths, and which constraint it is that nothing meets
 selection.py all policies over one database: validity with reasons, active and standby candidate path
 tilfa.py     repair lists against failures of a link, a node or an SRLG
+
+network.py   what the controller is given                fib.py       what a router has, and the way to another state
+planes.py    the IGP and the flex-algos                  services.py  SIDs and routes of the tenants' VPNs
+view.py      one moment of the network; rendering.py makes every router's state of it, with igp.py and tenants.py
+ordering.py  from state to state without microloops      telemetry.py  measured delays and silence, damped
+controller.py  events in, programs out
 """

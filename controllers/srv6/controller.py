@@ -7,12 +7,12 @@ the second takes some computing: `expire` has to be called whenever `timer()` ha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from controllers.srv6.igp import local_repair
 from controllers.srv6.lsdb import LinkId, lsdb
-from controllers.srv6.network import Network
+from controllers.srv6.network import Measurement, Network
 from controllers.srv6.ordering import States, in_order
 from controllers.srv6.paths import Domain, Metric, routing_graph
 from controllers.srv6.policy import PolicyId, SrPolicy, bind
@@ -21,6 +21,7 @@ from controllers.srv6.segments import MtuBudget
 from controllers.srv6.selection import Dataplane, ListId, PolicyState, Selection, select
 from controllers.srv6.services import with_services
 from controllers.srv6.sids import Flavor, allocate
+from controllers.srv6.telemetry import Finding, LinkDelay, LinkWindow, ListDown, MeasuredWindow, Telemetry
 from controllers.srv6.view import View
 
 
@@ -42,14 +43,6 @@ class Emit:
 Effect = Program | Emit
 
 
-@dataclass(frozen=True)
-class _Convergence:
-    """At `due` these routers take in all that has been detected; None: all of them, in order."""
-
-    due: float
-    routers: frozenset[str] | None
-
-
 class Controller:
     """One network under control. Times are in seconds, of any clock that only goes on."""
 
@@ -62,9 +55,13 @@ class Controller:
         table = allocate(network.block, [router.name for router in network.routers], links, flavors)
         bound, self.table = bind((*network.policies, *policies), with_services(table, network))
         self._policies = {policy.id: policy for policy in bound}
-        self._unanswered: frozenset[ListId] = frozenset()
+        self._telemetry = Telemetry(
+            network.measurement or Measurement(), {link.id: link.delay_us for link in network.links}
+        )
         self._detecting: dict[LinkId, tuple[float, bool]] = {}
-        self._converging: list[_Convergence] = []
+        self._converging: dict[str, float] = {}
+        """Router → when it takes in all that has been detected by then."""
+        self._ordered = False
         self.view = self._view(Domain(self.database))
         self._igp_routes = render_igp(self.view)
         self.states = render(self.view, self._igp_routes)
@@ -127,30 +124,53 @@ class Controller:
             self._policies = before
             raise
 
+    def measured_lists(self) -> frozenset[ListId]:
+        """The segment lists worth measuring: those in use or ready to be, and those that give no answer so far."""
+        ready = {
+            (policy, list_.segments)
+            for policy, state in self.selection.states.items()
+            for path in (state.active, state.standby)
+            for list_ in (path.lists if path else ())
+        }
+        return frozenset(ready | {list_ for list_ in self._telemetry.unanswered if list_[0] in self._policies})
+
+    def measured(self, windows: Iterable[MeasuredWindow], now: float) -> list[Effect]:
+        """What measurement has found; windows of links that there are not, or are down, are passed over."""
+        known = (window for window in windows if not isinstance(window, LinkWindow) or window.link in self.network.port)
+        findings = [finding for window in known if (finding := self._telemetry.measured(window, now))]
+        if not findings:
+            return []
+        for finding in findings:
+            if isinstance(finding, LinkDelay):
+                link = self.database.links[finding.link]
+                self.database = self.database.with_link(replace(link, delay_us=finding.delay_us))
+        effects = [*map(_finding, findings), *self._reselect()]
+        self._telemetry.retain(self.measured_lists())
+        return effects
+
     def timer(self) -> float | None:
         """When `expire` has something to do; None if never."""
-        due = [due for due, _ in self._detecting.values()] + [convergence.due for convergence in self._converging]
-        return min(due, default=None)
+        return min((*(due for due, _ in self._detecting.values()), *self._converging.values()), default=None)
 
     def expire(self, now: float) -> list[Effect]:
         """What is due: first the local repairs of all links that are detected, by another call what converges."""
         detected = [(link, up) for link, (due, up) in self._detecting.items() if due <= now]
         if detected:
             return [effect for link, up in detected for effect in self._detect(link, up, now)]
-        due = [convergence for convergence in self._converging if convergence.due <= now]
-        self._converging = [convergence for convergence in self._converging if convergence.due > now]
-        return list(self._converge(due)) if due else []
+        routers = {router for router, due in self._converging.items() if due <= now}
+        for router in routers:
+            del self._converging[router]
+        return list(self._converge(routers)) if routers else []
 
     def _detect(self, link: LinkId, up: bool, now: float) -> Iterator[Effect]:
         del self._detecting[link]
-        usable = self.database.usable
         self.database = self.database.link_up(link) if up else self.database.link_down(link)
         node, peer = link
         if not up and self.network.fast_reroute and node in self.states:
             self.states = {**self.states, node: local_repair(self.network, self.states[node], node, peer)}
             yield Program(({node: self.states[node]},))
         yield Emit("adjacency_up" if up else "adjacency_down", {"router": node, "peer": peer})
-        if self.database.usable != usable:
+        if self.database.usable != self.view.domain.database.usable:
             self._flood(node, now, better=up)
 
     def _flood(self, node: str, now: float, *, better: bool) -> None:
@@ -159,35 +179,30 @@ class Controller:
         # Before the event if it took something away, so that all are reached that have to hear of it.
         database = self.database if better else self.view.domain.database
         hops = routing_graph(database, Metric.HOPS).spf(node).distance
-        # Without repairs everybody who waits for others loses packets meanwhile.
-        if convergence.ordered and (better or self.network.fast_reroute):
-            delay = convergence.flooding_ms * max(hops.values())
-            self._converging.append(_Convergence(now + delay / 1000, None))
-            return
-        for far in sorted(set(hops.values())):
-            routers = frozenset(router for router, distance in hops.items() if distance == far)
-            self._converging.append(_Convergence(now + convergence.flooding_ms * far / 1000, routers))
+        # Without repairs, everybody who waits for others loses packets meanwhile.
+        self._ordered = convergence.ordered and (better or self.network.fast_reroute is not None)
+        for router, distance in hops.items():
+            far = max(hops.values()) if self._ordered else distance
+            due = now + convergence.flooding_ms * far / 1000
+            self._converging[router] = min(due, self._converging.get(router, due))
 
-    def _converge(self, due: list[_Convergence]) -> Iterator[Effect]:
+    def _converge(self, routers: Collection[str]) -> Iterator[Effect]:
         before, old = self.view, self.states
         if self.view.domain.database is not self.database:
             self.view = self._view(Domain(self.database))
             self._igp_routes = render_igp(self.view)
-        new = render(self.view, self._igp_routes)
-        if any(convergence.routers is None for convergence in due):
-            self.states = new
-            yield Program(in_order(before, self.view, old, new))
-        else:
-            routers = frozenset().union(*(convergence.routers or () for convergence in due))
-            self.states = {**old, **{router: new[router] for router in routers if router in new}}
-            yield Program(({router: self.states[router] for router in routers if router in new},))
+        rendered = render(self.view, self._igp_routes)
+        new = {router: rendered[router] for router in routers if router in rendered}
+        self.states = {**old, **new}
+        yield Program(in_order(before, self.view, old, new) if self._ordered else (new,))
         yield from _news(before.selection, self.selection)
         if not self._converging:
             yield Emit("converged", {"routers": sum(old.get(router) != state for router, state in new.items())})
 
     def _reselect(self) -> list[Effect]:
         """The policies again, over the network as everybody knows it."""
-        before, view = self.selection, self._view(self.view.domain)
+        same = self.view.domain.database is self.database
+        before, view = self.selection, self._view(self.view.domain if same else Domain(self.database))
         if self._converging:
             # Some routers have repairs in force. What comes of the policies now comes with the convergence.
             return []
@@ -196,9 +211,18 @@ class Controller:
 
     def _view(self, domain: Domain) -> View:
         budget = MtuBudget(self.network.link_mtu, self.network.inner_mtu)
-        dataplane = Dataplane(self.table, budget, self.network.compressed, self._unanswered)
+        dataplane = Dataplane(self.table, budget, self.network.compressed, self._telemetry.unanswered)
         selection = select(domain, self._policies.values(), dataplane)
         return View(self.network, self.table, domain, selection)
+
+
+def _finding(finding: Finding) -> Emit:
+    if isinstance(finding, LinkDelay):
+        router, peer = finding.link
+        return Emit("link_delay", {"router": router, "peer": peer, "delay_us": finding.delay_us})
+    policy, segments = finding.list
+    kind = "list_down" if isinstance(finding, ListDown) else "list_up"
+    return Emit(kind, {**policy._asdict(), "list": " ".join(map(str, segments))})
 
 
 def _news(before: Selection, after: Selection) -> Iterator[Emit]:

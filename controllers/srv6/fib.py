@@ -81,13 +81,14 @@ class FibRoute:
 
 @dataclass(frozen=True, order=True)
 class Rule:
-    """A routing rule: packets that came in by `iif`, or have the firewall mark `mark`, look into `table`."""
+    """A routing rule: packets by `iif`, with the firewall mark `mark`, or to the prefix `to`, look into `table`."""
 
     preference: int
     table: int
     version: int
     iif: str = ""
     mark: int = 0
+    to: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def changes(old: RouterState, new: RouterState) -> dict[int, tuple[str, ...]]:
     for rule in sorted(new.rules - old.rules):
         lines[rule.version].append(_rule_line("add", rule))
     for key, route in new.routes.items():
-        if old.routes.get(key) != route:
+        if not _same(old.routes.get(key), route):
             lines[route.prefix.version].append(route_line("replace", route))
     for key, route in old.routes.items():
         if key not in new.routes:
@@ -143,6 +144,11 @@ def route_line(verb: str, route: FibRoute) -> str:
     return f"{start}{hops}"
 
 
+def _same(has: FibRoute | None, wanted: FibRoute) -> bool:
+    """Whether the kernel sees no difference: a weight, or bits to shift, may be of no account."""
+    return has == wanted or (has is not None and route_line("replace", has) == route_line("replace", wanted))
+
+
 def _nexthop(hop: NextHop) -> str:
     encap = f" encap seg6 mode {hop.encap.mode} segs {','.join(map(str, hop.encap.segments))}" if hop.encap else ""
     return f"{encap}{f' via {hop.via}' if hop.via else ''} dev {hop.dev}"
@@ -163,5 +169,6 @@ def _local(sid: LocalSid) -> str:
 
 
 def _rule_line(verb: str, rule: Rule) -> str:
-    which = f"iif {rule.iif}" if rule.iif else f"fwmark {rule.mark}"
+    named = (("iif", rule.iif), ("fwmark", rule.mark), ("to", rule.to))
+    which = " ".join(f"{name} {value}" for name, value in named if value)
     return f"rule {verb} pref {rule.preference} {which} lookup {rule.table} protocol {PROTOCOL}"

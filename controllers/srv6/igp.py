@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from controllers.srv6.fib import ANCHOR, BACKUP, MAIN_TABLE, PRIMARY, FibRoute, LocalSid, NextHop, RouteKey, RouterState
 from controllers.srv6.network import Network
+from controllers.srv6.planes import Plane
 from controllers.srv6.segments import AdjacencySegment, Segment
 from controllers.srv6.services import GLOBAL
 from controllers.srv6.sids import Behavior
@@ -21,23 +22,25 @@ from controllers.srv6.view import View
 
 
 def routes(view: View, router: str) -> Iterator[FibRoute]:
-    """To every other router that can be reached."""
-    for node, hops in view.igp_routes[router].items():
-        nexthops = tuple(view.next_hop(router, peer) for peer in hops)
-        yield from (FibRoute(prefix, nexthops) for prefix in view.prefixes[node])
+    """To every other router that can be reached, in every plane."""
+    for plane in view.planes:
+        for node, hops in plane.routes[router].items():
+            nexthops = tuple(view.next_hop(router, peer) for peer in hops)
+            yield from (FibRoute(prefix, nexthops) for prefix in plane.prefixes[node])
 
 
 def backups(view: View, router: str) -> Iterator[FibRoute]:
     """What is ready for the failure of a link, for all that leaves by that link only."""
-    igp, protection = view.domain.igp, view.network.fast_reroute
+    protection = view.network.fast_reroute
     if protection is None:
         return
-    for peer in igp.costs[router]:
-        for repair in repairs(view.domain.database, igp, (router, peer), protection).values():
-            if view.igp_routes[router][repair.destination] == (peer,):
-                nexthop = _repaired(view, repair)
-                prefixes = view.prefixes[repair.destination]
-                yield from (FibRoute(prefix, (nexthop,), metric=BACKUP) for prefix in prefixes)
+    for plane in view.planes:
+        for peer in plane.graph.costs[router]:
+            for repair in repairs(view.domain.database, plane.graph, (router, peer), protection).values():
+                if plane.routes[router][repair.destination] == (peer,):
+                    nexthop = _repaired(view, plane, repair)
+                    prefixes = plane.prefixes[repair.destination]
+                    yield from (FibRoute(prefix, (nexthop,), metric=BACKUP) for prefix in prefixes)
 
 
 def local_repair(network: Network, state: RouterState, router: str, peer: str) -> RouterState:
@@ -65,19 +68,19 @@ def without_adjacency(sid: LocalSid) -> LocalSid:
     return replace(sid, behavior=Behavior.END, nexthop=None)
 
 
-def _repaired(view: View, repair: Repair) -> NextHop:
+def _repaired(view: View, plane: Plane, repair: Repair) -> NextHop:
     if not repair.segments:
         return view.next_hop(repair.plr, repair.via)
     segments = repair.segments
-    if not _leaves_by_itself(view, repair, segments[0]):
+    if not _leaves_by_itself(plane, repair, segments[0]):
         segments = (AdjacencySegment(repair.plr, repair.via), *segments)
     released = view.table.find(segments[-1].end, Behavior.END_DT6, GLOBAL)
-    return NextHop(ANCHOR, encap=view.encap(segments, released))
+    return NextHop(ANCHOR, encap=view.encap(segments, released, plane))
 
 
-def _leaves_by_itself(view: View, repair: Repair, first: Segment) -> bool:
+def _leaves_by_itself(plane: Plane, repair: Repair, first: Segment) -> bool:
     """Whether the PLR's own route to the first segment, once the protected link is gone, is by `repair.via`."""
     if first.node == repair.plr:
         return True
-    hops = view.igp_routes[repair.plr][first.node]
+    hops = plane.routes[repair.plr][first.node]
     return tuple(hop for hop in hops if hop != repair.protected) == (repair.via,)

@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Interface, IPv6
 from pydantic import TypeAdapter
 
 from controllers.srv6.lsdb import Link, LinkId
+from controllers.srv6.paths import FlexAlgo
 from controllers.srv6.policy import SrPolicy
 from controllers.srv6.tilfa import Protection
 
@@ -124,7 +125,8 @@ class Network:
     """All of it. Routers are numbered in their order: same order, same SIDs. Links are directed, ports both ways.
 
     `vrf` says that the kernel has VRFs: then a tenant has one End.DT46 SID at a router. Without, IPv6 gets an End.DT6,
-    and IPv4 an End.DX4 for each host ("per CE", RFC 4364 §4.3.2).
+    and IPv4 an End.DX4 for each host ("per CE", RFC 4364 §4.3.2). `colors` is color → the flex-algo that takes its
+    traffic where there is no valid policy.
     """
 
     block: IPv6Network
@@ -138,6 +140,8 @@ class Network:
     fast_reroute: Protection | None = None
     convergence: Convergence = field(default_factory=Convergence)
     measurement: Measurement | None = None
+    flex_algos: tuple[FlexAlgo, ...] = ()
+    colors: Mapping[int, int] = field(default_factory=dict)
     tenants: tuple[Tenant, ...] = ()
     policies: tuple[SrPolicy, ...] = ()
 

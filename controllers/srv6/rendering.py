@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from controllers.srv6 import igp, tenants
 from controllers.srv6.fib import MAIN_TABLE, FibRoute, LocalSid, RouterState
+from controllers.srv6.planes import Plane
 from controllers.srv6.selection import PolicyState
 from controllers.srv6.services import GLOBAL, services
 from controllers.srv6.sids import Behavior, Sid
@@ -62,16 +63,17 @@ def _bindings(view: View) -> dict[str, tuple[PolicyState, ...]]:
 
 def _sid_routes(view: View, router: str, bound: tuple[PolicyState, ...]) -> Iterator[FibRoute]:
     meant = dict(_services(view, router))
-    for sid in view.sids[router]:
-        match sid.behavior:
-            case Behavior.END:
-                yield FibRoute(sid.prefix, local=LocalSid(Behavior.END, flavors=sid.flavors, csid_bits=NODE_BITS))
-            case Behavior.END_X:
-                yield FibRoute(sid.prefix, local=_adjacency(view, router, sid))
-            case Behavior.END_B6_ENCAPS:
-                pass
-            case _:
-                yield FibRoute(sid.prefix, local=meant[sid.behavior, sid.context])
+    for plane in view.planes:
+        for sid in map(plane.sid, view.sids[router]):
+            match sid.behavior:
+                case Behavior.END:
+                    yield FibRoute(sid.prefix, local=LocalSid(Behavior.END, flavors=sid.flavors, csid_bits=NODE_BITS))
+                case Behavior.END_X:
+                    yield FibRoute(sid.prefix, local=_adjacency(view, plane, router, sid))
+                case Behavior.END_B6_ENCAPS:
+                    pass
+                case _:
+                    yield FibRoute(sid.prefix, local=meant[sid.behavior, sid.context])
     for state in bound:
         assert state.policy.binding_sid is not None and state.active is not None
         heaviest = max(state.active.lists, key=lambda list_: list_.weight)
@@ -82,10 +84,10 @@ def _sid_routes(view: View, router: str, bound: tuple[PolicyState, ...]) -> Iter
         yield FibRoute(state.policy.binding_sid.prefix, local=local)
 
 
-def _adjacency(view: View, router: str, sid: Sid) -> LocalSid:
+def _adjacency(view: View, plane: Plane, router: str, sid: Sid) -> LocalSid:
     port = view.network.port[sid.context, router]
     local = LocalSid(Behavior.END_X, port.address.ip, flavors=sid.flavors, csid_bits=FUNCTION_BITS)
-    return local if sid.context in view.domain.igp.costs[router] else igp.without_adjacency(local)
+    return local if sid.context in plane.graph.costs[router] else igp.without_adjacency(local)
 
 
 def _services(view: View, router: str) -> Iterator[tuple[tuple[Behavior, str], LocalSid]]:

@@ -1,8 +1,9 @@
 """A tenant's share of a router: its table, how packets get there, and the encapsulation that each destination has.
 
 Steering (RFC 9256 §8): the route to a prefix has a color, and where the router has a valid policy of that color to the
-prefix's egress, packets take its segment lists; else they go by the IGP's shortest path. Flows that are steered by
-what they are have a table for each color, which is looked into first and holds only what that color has a policy for.
+prefix's egress, packets take its segment lists; else they go by the color's flex-algo, or the IGP's shortest path.
+Flows that are steered by what they are have a table for each color, which is looked into first and holds only what that
+color has a way for.
 """
 
 from __future__ import annotations
@@ -10,20 +11,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv6Address, ip_network
 
-from controllers.srv6.fib import ANCHOR, LAST_RESORT, FibRoute, Mark, NextHop, Rule
+from controllers.srv6.fib import ANCHOR, LAST_RESORT, MAIN_TABLE, Encap, FibRoute, Mark, NextHop, Rule
 from controllers.srv6.network import Attachment, Prefix, Tenant
-from controllers.srv6.policy import PolicyId, SegmentList
+from controllers.srv6.planes import Plane
+from controllers.srv6.policy import PolicyId
 from controllers.srv6.services import VpnRoute
 from controllers.srv6.view import View
 
 COLOR_TABLES = 10_000
 """A tenant's table for its n-th color is so much above its own, times n."""
 
-STEERED, ATTACHED = 500, 600
+UNDERLAY, STEERED, ATTACHED = 400, 500, 600
 """Preferences of rules, before those of VRFs (1000)."""
 
 _EVERYTHING = (ip_network("0.0.0.0/0"), ip_network("::/0"))
-_BEST_EFFORT = (SegmentList(()),)
+
+_Way = tuple[int, Encap]
+"""Weight, and how packets look."""
 
 
 def attached(tenant: Tenant, router: str) -> tuple[Attachment, ...]:
@@ -41,16 +45,19 @@ def routes(view: View, tenant: Tenant, router: str) -> Iterator[FibRoute]:
     for prefix, holders in view.vpns[tenant.name].items():
         nearest = _nearest(view, router, holders)
         if nearest is not None:
-            lists = _lists(view, router, nearest.egress, nearest.color) or _BEST_EFFORT
-            yield _remote(view, prefix, nearest, lists, tenant.table)
+            ways = _ways(view, router, nearest, nearest.color) or (_best_effort(view, view.planes[0], nearest),)
+            yield _remote(prefix, ways, tenant.table)
             for color in _colors(tenant):
-                if steered := _lists(view, router, nearest.egress, color):
-                    yield _remote(view, prefix, nearest, steered, color_table(tenant, color))
+                if ways := _ways(view, router, nearest, color):
+                    yield _remote(prefix, ways, color_table(tenant, color))
 
 
 def rules(view: View, tenant: Tenant, router: str) -> Iterator[Rule]:
     """What sends the tenant's packets into its tables; VRFs do without those of the interfaces."""
     here = attached(tenant, router)
+    if here:
+        # A packet that has just got its outer header still counts as one that came in by the attachment.
+        yield Rule(UNDERLAY, MAIN_TABLE, 6, to=str(view.network.block))
     for version in (4, 6):
         for color in _colors(tenant) if here else ():
             table = color_table(tenant, color)
@@ -92,23 +99,28 @@ def _nearest(view: View, router: str, holders: Iterable[VpnRoute]) -> VpnRoute |
     return None if nearest is None or nearest.egress == router else nearest
 
 
-def _lists(view: View, router: str, egress: str, color: int | None) -> tuple[SegmentList, ...]:
-    """The segment lists of the active path of that policy; none if there is no such policy, or it is down."""
+def _ways(view: View, router: str, route: VpnRoute, color: int | None) -> tuple[_Way, ...]:
+    """By the active path of that policy; else by the color's flex-algo; none if there is neither."""
     if color is None:
         return ()
-    state = view.selection.states.get(PolicyId(router, color, egress))
-    return state.active.lists if state and state.active else ()
+    state = view.selection.states.get(PolicyId(router, color, route.egress))
+    if state and state.active:
+        return tuple((list_.weight, view.encap(list_.segments, route.sid)) for list_ in state.active.lists)
+    plane = view.plane_of(color)
+    if plane.number and route.egress in plane.routes[router]:
+        return (_best_effort(view, plane, route),)
+    return ()
 
 
-def _remote(view: View, prefix: Prefix, route: VpnRoute, lists: tuple[SegmentList, ...], table: int) -> FibRoute:
+def _best_effort(view: View, plane: Plane, route: VpnRoute) -> _Way:
+    return 1, view.encap((), route.sid, plane)
+
+
+def _remote(prefix: Prefix, ways: tuple[_Way, ...], table: int) -> FibRoute:
+    several = prefix.version == 6 and len(ways) > 1
     hops = tuple(
         # IPv6 takes several ways by the device alone only if they have gateways, which nobody asks for anything.
-        NextHop(
-            ANCHOR,
-            IPv6Address(f"fe80::{number:x}") if prefix.version == 6 and len(lists) > 1 else None,
-            list_.weight,
-            view.encap(list_.segments, route.sid),
-        )
-        for number, list_ in enumerate(lists, 1)
+        NextHop(ANCHOR, IPv6Address(f"fe80::{number:x}") if several else None, weight, encap)
+        for number, (weight, encap) in enumerate(ways, 1)
     )
     return FibRoute(prefix, hops, table=table)

@@ -80,30 +80,34 @@ def all_repairs(database: Lsdb, before: RoutingGraph, protection: Protection) ->
 def _repairs(before: RoutingGraph, link: LinkId, failed: frozenset[LinkId], against: Protection) -> dict[str, Repair]:
     plr, protected = link
     after = before.without(failed)
+    lost = {(a, b): before.costs[a][b] for a, b in failed if b in before.costs.get(a, ())}
     found = {}
     for destination in after.spf(plr).distance:
-        if protected in before.next_hops(plr, destination):
-            lists = _fewest(before, after, plr, destination)
+        if _uses(before, plr, destination, link, lost[link]):
+            lists = _fewest(before, lost, after, (plr, destination))
             via = min(after.next_hops(plr, destination), key=lambda hop: (rank(lists[hop]), hop))
             found[destination] = Repair(plr, protected, destination, via, lists[via], against)
     return found
 
 
-def _fewest(before: RoutingGraph, after: RoutingGraph, plr: str, destination: str) -> Mapping[str, tuple[Segment, ...]]:
-    """Node of the post-convergence graph → the fewest segments from there to `destination`."""
+def _fewest(
+    before: RoutingGraph, lost: Mapping[LinkId, int], after: RoutingGraph, ends: tuple[str, str]
+) -> Mapping[str, tuple[Segment, ...]]:
+    """Node of the post-convergence graph between `ends` → the fewest segments from there to the destination."""
+    plr, destination = ends
     onward = after.successors(plr, destination)
     best: dict[str, tuple[Segment, ...]] = {}
     for node in sorted(onward, key=lambda node: (-after.spf(plr).distance[node], node)):
-        if _clear(before, after, node, destination):
+        if _clear(before, lost, node, destination):
             best[node] = ()
         elif node != plr:
-            best[node] = min(_choices(before, after, onward, node, best), key=rank)
+            best[node] = min(_choices(before, lost, onward, node, best), key=rank)
     return best
 
 
 def _choices(
     before: RoutingGraph,
-    after: RoutingGraph,
+    lost: Mapping[LinkId, int],
     onward: Mapping[str, tuple[str, ...]],
     node: str,
     best: Mapping[str, tuple[Segment, ...]],
@@ -115,11 +119,18 @@ def _choices(
             yield NodeSegment(reached), *best[reached]
         for peer in onward[reached]:
             yield AdjacencySegment(reached, peer), *best[peer]
-            if peer not in space and _clear(before, after, node, peer):
+            if peer not in space and _clear(before, lost, node, peer):
                 space.append(peer)
 
 
-def _clear(before: RoutingGraph, after: RoutingGraph, source: str, target: str) -> bool:
-    """Whether the failure takes none of the shortest paths of before: there are as many afterwards, as long."""
-    old, new = before.spf(source), after.spf(source)
-    return old.distance[target] == new.distance.get(target) and old.count[target] == new.count[target]
+def _clear(before: RoutingGraph, lost: Mapping[LinkId, int], source: str, target: str) -> bool:
+    """Whether no link of `lost` (with its cost) is on a shortest path of before."""
+    return not any(_uses(before, source, target, link, cost) for link, cost in lost.items())
+
+
+def _uses(before: RoutingGraph, source: str, target: str, link: LinkId, cost: int) -> bool:
+    """Whether a shortest path from `source` to `target` takes `link`."""
+    there, across = before.spf(source).distance, before.spf(link[1]).distance
+    if link[0] not in there or target not in across:
+        return False
+    return there[link[0]] + cost + across[target] == there[target]

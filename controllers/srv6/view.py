@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import IPv6Network
 
 from controllers.srv6.containers import pack
 from controllers.srv6.fib import Encap, NextHop
 from controllers.srv6.network import Network, Prefix
 from controllers.srv6.paths import Domain
+from controllers.srv6.planes import Plane, planes
 from controllers.srv6.segments import Segment, resolve, toward_service
 from controllers.srv6.selection import Selection
 from controllers.srv6.services import VpnRoute, vpn_routes
@@ -27,17 +27,14 @@ class View:
     selection: Selection
 
     @cached_property
-    def igp_routes(self) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
-        """Router → each other that it reaches → next hops."""
-        return {router.name: self.domain.igp.routes(router.name) for router in self.network.routers}
+    def planes(self) -> tuple[Plane, ...]:
+        """The IGP's own plane, and those of the flex-algos."""
+        return planes(self.network, self.table, self.domain)
 
-    @cached_property
-    def prefixes(self) -> Mapping[str, tuple[IPv6Network, IPv6Network]]:
-        """Router → what the IGP routes to it: its locator and its loopback."""
-        locators = self.table.locators
-        return {
-            router.name: (locators[router.name].prefix, IPv6Network(router.loopback)) for router in self.network.routers
-        }
+    def plane_of(self, color: int | None) -> Plane:
+        """Where traffic of `color` goes that has no policy."""
+        algorithms = [None, *(algorithm.number for algorithm in self.network.flex_algos)]
+        return self.planes[algorithms.index(self.network.colors.get(color) if color is not None else None)]
 
     @cached_property
     def sids(self) -> Mapping[str, tuple[Sid, ...]]:
@@ -61,7 +58,9 @@ class View:
         """Plainly over the link to `peer`."""
         return NextHop(self.network.port[router, peer].ifname, self.network.port[peer, router].address.ip)
 
-    def encap(self, segments: Iterable[Segment], last: Sid) -> Encap:
+    def encap(self, segments: Iterable[Segment], last: Sid, plane: Plane | None = None) -> Encap:
         """Along `segments` to `last`, in containers if the network has micro-SIDs."""
         sids = toward_service(resolve(segments, self.table), last)
+        if plane is not None:
+            sids = tuple(map(plane.sid, sids))
         return Encap(pack(sids) if self.network.compressed else tuple(sid.address for sid in sids))

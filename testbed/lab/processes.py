@@ -180,6 +180,15 @@ class Supervisor:
             for running in chosen:
                 del self._running[running.command.name]
 
+    def kill(self, name: str, within: float = 5.0) -> None:
+        """End a process as a crash would, by SIGKILL, and forget it: `start` may start it again."""
+        with self._changed:
+            running = self._running[name]
+            running.stopping = True
+            _send(running, signal.SIGKILL)
+            self._changed.wait_for(lambda: running.ended, within)
+            del self._running[name]
+
     def close(self) -> None:
         """Stop everything, the watching thread too."""
         self.stop()

@@ -23,7 +23,7 @@ LINKS6 = IPv6Network("fd00:1::/48")
 LANS6 = IPv6Network("fd00:10::/32")
 
 RESERVED_NAMES = frozenset(
-    {"all", "br0", "controller", "default", "lo", "mgmt", "n6", "ovs-netdev", "ovs-system", "wire"}
+    {"all", "br0", "controller", "default", "lo", "mgmt", "n6", "ovs-netdev", "ovs-system", "sr0", "wire"}
 )
 """Interfaces and processes of a lab have these names already, or the kernel refuses them: no node may."""
 
@@ -34,6 +34,9 @@ RESERVED4 = {
     "the management network": MANAGEMENT4,
 }
 """What the plan itself uses: pools and services must stay clear of it."""
+
+RESERVED6 = {"router loopbacks": LOOPBACK6, "point-to-point links": LINKS6, "DC LANs": LANS6}
+"""The same of IPv6."""
 
 
 @dataclass(frozen=True)

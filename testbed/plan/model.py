@@ -204,6 +204,8 @@ class Plan:
     sessions: tuple[PlannedSession, ...] = ()
     controller: str | None = None
     """Where the CPEs find their controller, as Open vSwitch writes it; None where there is no CPE."""
+    srv6: tuple[str, ...] | None = None
+    """What the underlay needs of the kernel, by the doctor's names; None where routers have routes of the plan."""
     smf: str | None = None
     """The node, and the process, that establishes sessions; None where there is no core."""
     processes: tuple[PlannedProcess, ...] = ()

@@ -10,6 +10,7 @@ from testbed.graph import Graph, Node, Role
 from testbed.plan import addressing
 from testbed.plan.addressing import Port, Subnet
 from testbed.plan.changes import plan_changes, steered_links
+from testbed.plan.circuits import Tenancy
 from testbed.plan.connectivity import Connectivity
 from testbed.plan.model import (
     LinkEnd,
@@ -26,7 +27,10 @@ from testbed.plan.model import (
 from testbed.plan.processes import controller_target, plan_link_probe, plan_probes, plan_processes
 from testbed.plan.profiles import Known, LinkPlan, Presets, plan_links
 from testbed.plan.references import References
-from testbed.plan.routing import plan_routes, pool_routes, router_graph
+from testbed.plan.routing import Services, host_prefix, local_routes, plan_routes, pool_routes, router_graph
+from testbed.plan.srv6 import needs, network_text, with_room
+from testbed.plan.srv6_references import Srv6References
+from testbed.plan.tenants import Tenants
 from testbed.scenario.load import Loaded, in_the_file
 from testbed.scenario.model import Scenario
 
@@ -39,10 +43,12 @@ def check(loaded: Loaded, graph: Graph | None, presets: Presets) -> tuple[Proble
     if not any(path.startswith("core") for path in loaded.left_out):
         graph = _as_used(scenario, graph)
     known = Known(presets, loaded.files)
-    links = plan_links(graph.links, scenario.links, known)
+    links = _links(scenario, graph, known)
     subnets = addressing.subnets(graph)
     references = References(scenario, graph, links, subnets, known, left_out=loaded.left_out)
-    found = (*Connectivity(scenario, graph, subnets).problems(), *references.problems())
+    underlay = Srv6References(scenario, graph, links, subnets, left_out=loaded.left_out)
+    connectivity = Connectivity(scenario, graph, subnets)
+    found = (*connectivity.problems(), *references.problems(), *underlay.problems())
     in_place = (replace(problem, where=in_the_file(problem.where, loaded.left_out)) for problem in found)
     return (*loaded.problems, *in_place)
 
@@ -55,8 +61,9 @@ def plan(loaded: Loaded, graph: Graph, presets: Presets, *, seed: int | None = N
     scenario = loaded.scenario
     graph = _as_used(scenario, graph)
     known = Known(presets, loaded.files)
-    links = plan_links(graph.links, scenario.links, known)
+    links = _links(scenario, graph, known)
     nodes = _nodes(scenario, graph, links)
+    network = network_text(scenario, graph, links, addressing.subnets(graph)) if scenario.srv6 else ""
     steered = steered_links(scenario)
     planned_links = tuple(_link(link, steered) for link in links)
     return Plan(
@@ -71,8 +78,9 @@ def plan(loaded: Loaded, graph: Graph, presets: Presets, *, seed: int | None = N
         ),
         sessions=tuple(_sessions(scenario, graph)),
         controller=controller_target(nodes),
+        srv6=needs(scenario.srv6) if scenario.srv6 else None,
         smf=next((node.name for node in nodes if node.role is Role.SMF and scenario.core.dnns), None),
-        processes=tuple(plan_processes(scenario, nodes)),
+        processes=tuple(plan_processes(scenario, nodes, network)),
         probes=(*plan_link_probe(scenario.links.probe, planned_links), *plan_probes(scenario)),
         flows=tuple(_flows(scenario, graph)),
         captures=tuple(_captures(scenario, graph, nodes)),
@@ -88,17 +96,19 @@ def _as_used(scenario: Scenario, graph: Graph) -> Graph:
     return replace(graph, nodes=tuple(replace(node, role=plain.get(node.role, node.role)) for node in graph.nodes))
 
 
+def _links(scenario: Scenario, graph: Graph, known: Known) -> tuple[LinkPlan, ...]:
+    links = plan_links(graph.links, scenario.links, known)
+    return with_room(links, graph, scenario.links) if scenario.srv6 else links
+
+
 def _nodes(scenario: Scenario, graph: Graph, links: tuple[LinkPlan, ...]) -> tuple[PlannedNode, ...]:
     subnets = addressing.subnets(graph)
-    services = {str(service.address): tuple(service.hosts) for service in scenario.services.values()}
-    routes = plan_routes(graph, router_graph(graph, links), subnets, services)
-    pools = [str(dnn.pool) for dnn in scenario.core.dnns.values()]
-    for name, route in pool_routes(graph, subnets, pools):
-        routes[name] = (*routes[name], route)
+    services = tuple((str(service.address), tuple(service.hosts)) for service in scenario.services.values())
+    routes = _routes(scenario, graph, links, subnets, services)
     loopbacks = addressing.loopbacks(graph)
     management = addressing.management(graph)
     served = {
-        node.name: tuple(f"{address}/32" for address, hosts in services.items() if node.name in hosts)
+        node.name: tuple(host_prefix(address) for address, hosts in services if node.name in hosts)
         for node in graph.nodes
     }
     interfaces = _interfaces(graph, links, subnets)
@@ -107,12 +117,31 @@ def _nodes(scenario: Scenario, graph: Graph, links: tuple[LinkPlan, ...]) -> tup
             node,
             loopback=(*loopbacks.get(node.name, ()), *served[node.name]),
             interfaces=interfaces[node.name],
-            routes=routes[node.name],
+            routes=tuple(routes[node.name]),
             management=management.get(node.name),
             datapath_id=list(management).index(node.name) + 1 if node.name in management else None,
         )
         for node in graph.nodes
     )
+
+
+def _routes(
+    scenario: Scenario, graph: Graph, links: tuple[LinkPlan, ...], subnets: tuple[Subnet, ...], services: Services
+) -> dict[str, list[Route]]:
+    """Node → its routes; none for routers if a controller routes between them."""
+    if scenario.srv6 is None:
+        found = plan_routes(graph, router_graph(graph, links), subnets, services)
+    else:
+        routers = {node.name for node in graph.with_role(Role.ROUTER)}
+        found = {node.name: [] for node in graph.nodes}
+        tenants = Tenants(scenario, Tenancy(scenario.srv6, graph, subnets))
+        for name, route in (*local_routes(graph, subnets, services), *tenants.routes()):
+            if name not in routers:
+                found[name].append(route)
+    pools = [str(dnn.pool) for dnn in scenario.core.dnns.values()]
+    for name, route in pool_routes(graph, subnets, pools):
+        found[name].append(route)
+    return found
 
 
 def _node(  # noqa: PLR0913

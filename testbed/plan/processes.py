@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import yaml
@@ -19,6 +20,9 @@ from testbed.scenario.model import Core, HttpProbe, Scenario, StampProbe
 SBI_PORT, GNB_PORT, OPENFLOW_PORT = 7777, 7778, 6653
 HTTP_PORT, STAMP_PORT = 80, 862
 
+CONTROLLER = "controller"
+"""The controller's process; its northbound's socket in the lab's directory is called after it."""
+
 LINK_PROBE = "links.all"
 """The probe of the links; a scenario's own have no dot in their names."""
 
@@ -26,10 +30,13 @@ MOST_LINK_PROBES = 500
 """A second, over all links: probes must not be what makes a host fall behind."""
 
 
-def plan_processes(scenario: Scenario, nodes: Sequence[PlannedNode]) -> Iterator[PlannedProcess]:
-    """Everything that serves, in the order in which it starts: what others talk to comes first."""
-    if _with_role(nodes, Role.CPE):
-        yield _controller()
+def plan_processes(scenario: Scenario, nodes: Sequence[PlannedNode], network: str = "") -> Iterator[PlannedProcess]:
+    """Everything that serves, in the order in which it starts: what others talk to comes first.
+
+    `network` is what the controller of the underlay is given; empty without one.
+    """
+    if network or _with_role(nodes, Role.CPE):
+        yield _controller(nodes, network)
     yield from _servers(scenario)
     if scenario.core.dnns:
         yield from (_upf(upf, nodes, scenario.core) for upf in _with_role(nodes, Role.UPF))
@@ -45,14 +52,15 @@ def controller_target(nodes: Sequence[PlannedNode]) -> str | None:
 def plan_probes(scenario: Scenario) -> Iterator[PlannedProcess]:
     """One process for each probe; it writes `samples/<name>.jsonl` in the run directory."""
     for name, probe in scenario.probes.items():
-        address = str(scenario.services[probe.to].address)
+        address = _bracketed(scenario.services[probe.to].address)
+        dscp = ("--dscp", str(probe.dscp)) if probe.dscp else ()
         match probe:
             case StampProbe():
                 target = ("traffic.stamp_sender", "--to", f"{address}:{STAMP_PORT}", "--rate", str(probe.rate))
             case HttpProbe():
                 url = f"http://{address}:{HTTP_PORT}/?bytes={probe.bytes}"
                 target = ("traffic.http_probe", "--url", url, "--interval", f"{probe.interval / 1000:g}")
-        argv = ("{python}", "-m", *target, "--name", name, "--samples", f"{{run}}/samples/{name}.jsonl")
+        argv = ("{python}", "-m", *target, *dscp, "--name", name, "--samples", f"{{run}}/samples/{name}.jsonl")
         yield PlannedProcess(f"probe-{name}", probe.source, argv)
 
 
@@ -76,16 +84,26 @@ def _with_role(nodes: Sequence[PlannedNode], role: Role) -> list[PlannedNode]:
     return [node for node in nodes if node.role is role]
 
 
-def _controller() -> PlannedProcess:
-    listen = f"{MANAGEMENT4[1]}:{OPENFLOW_PORT}"
-    argv = ("{python}", "-m", "controllers.launch", "--listen", listen, "--app", "learning_switch")
-    return PlannedProcess("controller", None, argv)
+def _controller(nodes: Sequence[PlannedNode], network: str) -> PlannedProcess:
+    """One process for the CPEs and the underlay."""
+    argv: tuple[str, ...] = ("{python}", "-m", "controllers.launch")
+    if _with_role(nodes, Role.CPE):
+        argv += ("--listen", f"{MANAGEMENT4[1]}:{OPENFLOW_PORT}", "--app", "learning_switch")
+    if network:
+        argv += ("--app", "srv6", "--network", "{config}", "--northbound", f"{{state}}/{CONTROLLER}.sock")
+        argv += ("--state", f"{{run}}/{CONTROLLER}-policies.json")
+    return PlannedProcess(CONTROLLER, None, argv, network)
+
+
+def _bracketed(address: IPv4Address | IPv6Address) -> str:
+    """As it stands before a port."""
+    return f"[{address}]" if address.version == 6 else str(address)
 
 
 def _servers(scenario: Scenario) -> Iterator[PlannedProcess]:
     hosts = {host for service in scenario.services.values() for host in service.hosts}
     for host in sorted(hosts):
-        addresses = [str(service.address) for service in scenario.services.values() if host in service.hosts]
+        addresses = [_bracketed(service.address) for service in scenario.services.values() if host in service.hosts]
         listen = [
             argument
             for address in addresses

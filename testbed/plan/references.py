@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import islice
 
 from testbed.errors import Problem
 from testbed.graph import LAYER2, Graph, Role, Tier
-from testbed.plan.addressing import RESERVED4, Subnet
+from testbed.plan.addressing import RESERVED4, RESERVED6, Subnet
 from testbed.plan.changes import named_links, plan_changes
+from testbed.plan.circuits import Tenancy
 from testbed.plan.model import PlannedChange
+from testbed.plan.names import Names
 from testbed.plan.profiles import Known, LinkPlan
 from testbed.plan.queues import queue_problems
 from testbed.scenario import expectation
@@ -23,27 +23,6 @@ from testbed.scenario.steps import Impair, InsertUlcl, LinkState, Measure, Remov
 
 GTPU_OVERHEAD = 20 + 8 + 8 + 8
 """Outer IPv4, UDP, GTP-U, and its options with a PDU Session Container (TS 29.281 §5.2.1, TS 38.415 §5.5.2)."""
-
-
-@dataclass(frozen=True)
-class Names:
-    """Names of one kind that may be referred to. `left_out` existed but did not validate: no second complaint."""
-
-    kind: str
-    known: tuple[str, ...]
-    left_out: frozenset[str] = frozenset()
-    in_graph: bool = False
-    """Whether `bearerlab graph` shows them, so that many need not be listed."""
-
-    def check(self, where: str, name: str) -> Iterator[Problem]:
-        """A problem if there is no such name, with the nearest one as a hint."""
-        if name in self.known or name in self.left_out:
-            return
-        close = get_close_matches(name, self.known, n=1)
-        want = f"{self.kind}: {', '.join(self.known) or 'there is none'}"
-        if self.in_graph and len(self.known) > 12:
-            want = f"{self.kind} ({len(self.known)} of them; `bearerlab graph` lists them)"
-        yield Problem(where, f'"{name}"', want, f'did you mean "{close[0]}"?' if close else "")
 
 
 class References:
@@ -62,6 +41,7 @@ class References:
         self.scenario, self.graph, self.links, self.subnets = scenario, graph, links, subnets
         self._left_out = tuple(left_out)
         self._known = known
+        self._tenancy = Tenancy(scenario.srv6, graph, subnets) if scenario.srv6 else None
         self._presets = Names("a preset", tuple(known.presets.by_name))
         self._nodes = Names("a node", tuple(node.name for node in graph.nodes), in_graph=True)
         self._link_names = Names("a link", tuple(link.name for link in graph.links), in_graph=True)
@@ -134,18 +114,30 @@ class References:
             seen.add(session.ue)
 
     def _addresses(self) -> Iterator[Problem]:
-        taken = [(f"{use} of the plan", prefix) for use, prefix in RESERVED4.items()]
-        wanted = [(f"core.dnns.{name}.pool", dnn.pool) for name, dnn in self.scenario.core.dnns.items()]
+        reserved = (*RESERVED4.items(), *RESERVED6.items())
+        taken: list[tuple[str, IPv4Network | IPv6Network]] = []
+        taken += [(f"{use} of the plan", prefix) for use, prefix in reserved]
+        taken += [("srv6.block", self.scenario.srv6.block)] if self.scenario.srv6 else []
+        wanted: list[tuple[str, IPv4Network | IPv6Network]] = []
+        wanted += [(f"core.dnns.{name}.pool", dnn.pool) for name, dnn in self.scenario.core.dnns.items()]
         wanted += [
-            (f"services.{name}.address", IPv4Network(service.address))
+            (f"services.{name}.address", ip_network(service.address))
             for name, service in self.scenario.services.items()
         ]
         for where, prefix in wanted:
             for owner, other in taken:
-                if prefix.overlaps(other):
-                    shown = prefix.network_address if prefix.prefixlen == 32 else prefix
+                if prefix.version == other.version and prefix.overlaps(other) and not self._apart(where, owner):
+                    shown = prefix.network_address if prefix.num_addresses == 1 else prefix
                     yield Problem(where, f'"{shown}"', f"an address clear of {other} ({owner})")
             taken.append((where, prefix))
+
+    def _apart(self, *places: str) -> bool:
+        """Whether these are services of different tenants, whose addresses mean nothing to each other."""
+        if self._tenancy is None or not all(place.startswith("services.") for place in places):
+            return False
+        one, other = (self.scenario.services[place.split(".")[1]].hosts for place in places)
+        tenants = [frozenset(name for host in hosts for name in self._tenancy.of(host)) for hosts in (one, other)]
+        return all(tenants) and not tenants[0] & tenants[1]
 
     def _service_hosts(self) -> Iterator[Problem]:
         for name, service in self.scenario.services.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 
 import networkx as nx
 
@@ -13,6 +13,9 @@ from testbed.plan.profiles import LinkPlan
 
 HOP_COST_MS = 1e-3
 """Added to each link, so that among equal delays fewer hops win."""
+
+Services = tuple[tuple[str, tuple[str, ...]], ...]
+"""Service addresses and the hosts that serve them: with several of them an address is anycast."""
 
 
 def router_graph(graph: Graph, links: Iterable[LinkPlan]) -> nx.Graph[str]:
@@ -28,16 +31,14 @@ def router_graph(graph: Graph, links: Iterable[LinkPlan]) -> nx.Graph[str]:
 
 
 def plan_routes(
-    graph: Graph, routers: nx.Graph[str], subnets: tuple[Subnet, ...], anycast: Mapping[str, tuple[str, ...]]
-) -> dict[str, tuple[Route, ...]]:
-    """Node → its routes. `anycast` is service address → hosts; each router takes the nearest."""
+    graph: Graph, routers: nx.Graph[str], subnets: tuple[Subnet, ...], services: Services
+) -> dict[str, list[Route]]:
+    """Node → its routes. Each router takes the nearest host of a service."""
     routes: dict[str, list[Route]] = {node.name: [] for node in graph.nodes}
-    for node, route in _default_routes(graph, subnets):
-        routes[node].append(route)
-    for node, route in _local_service_routes(subnets, anycast):
+    for node, route in local_routes(graph, subnets, services):
         routes[node].append(route)
     next_hops = _next_hops(routers, subnets)
-    attached = _attached_prefixes(graph, subnets, anycast)
+    attached = _attached_prefixes(graph, subnets, services)
     for source, (distances, paths) in nx.all_pairs_dijkstra(routers, weight="delay"):
         for prefix, holders in attached.items():
             reachable = [(distances[holder], holder) for holder in holders if holder in distances]
@@ -45,12 +46,21 @@ def plan_routes(
             if reachable and (nearest := min(reachable)[1]) != source:
                 via, dev = next_hops[source, paths[nearest][1], ":" in prefix]
                 routes[source].append(Route(prefix, dev, via))
-    return {node: tuple(found) for node, found in routes.items()}
+    return routes
 
 
-def _attached_prefixes(
-    graph: Graph, subnets: tuple[Subnet, ...], anycast: Mapping[str, tuple[str, ...]]
-) -> dict[str, tuple[str, ...]]:
+def local_routes(graph: Graph, subnets: tuple[Subnet, ...], services: Services) -> Iterator[tuple[str, Route]]:
+    """What nodes have whoever routes between the routers: their default routes, and services next to them."""
+    yield from _default_routes(graph, subnets)
+    yield from _local_service_routes(subnets, services)
+
+
+def host_prefix(address: str) -> str:
+    """`203.0.113.10/32`, `2001:db8::10/128`."""
+    return f"{address}/{128 if ':' in address else 32}"
+
+
+def _attached_prefixes(graph: Graph, subnets: tuple[Subnet, ...], services: Services) -> dict[str, tuple[str, ...]]:
     """Prefix → the routers that it is attached to."""
     routers = {node.name for node in graph.with_role(Role.ROUTER)}
     attached: dict[str, tuple[str, ...]] = {
@@ -59,7 +69,7 @@ def _attached_prefixes(
     for subnet in subnets:
         holders = tuple(port.node for port in subnet.ports() if port.node in routers)
         attached |= dict.fromkeys(subnet.prefixes(), holders) if holders else {}
-    for address, hosts in anycast.items():
+    for address, hosts in services:
         holders = tuple(
             port.node
             for subnet in subnets
@@ -67,7 +77,7 @@ def _attached_prefixes(
             for port in subnet.ports()
             if port.node in routers
         )
-        attached |= {f"{address}/32": holders} if holders else {}
+        attached |= {host_prefix(address): holders} if holders else {}
     return attached
 
 
@@ -99,12 +109,13 @@ def _default_routes(graph: Graph, subnets: tuple[Subnet, ...]) -> Iterable[tuple
             yield port.node, Route("::/0", port.ifname, via6)
 
 
-def _local_service_routes(
-    subnets: tuple[Subnet, ...], anycast: Mapping[str, tuple[str, ...]]
-) -> Iterable[tuple[str, Route]]:
+def _local_service_routes(subnets: tuple[Subnet, ...], services: Services) -> Iterable[tuple[str, Route]]:
     """Neighbours of a service's host reach it directly: this is how a UPF's N6 finds the local instance."""
-    for address, hosts in anycast.items():
-        done = set(hosts)
+    served: dict[str, set[str]] = {}
+    for address, hosts in services:
+        # Two tenants may use one address; who is a neighbour of both has to take one.
+        done = served.setdefault(address, set())
+        done.update(hosts)
         for subnet in subnets:
             serving = next((port for port in subnet.ports() if port.node in hosts), None)
             if serving is None:
@@ -112,7 +123,8 @@ def _local_service_routes(
             for port in subnet.ports():
                 if port.node not in done:
                     done.add(port.node)
-                    yield port.node, Route(f"{address}/32", port.ifname, subnet.addresses[serving][0])
+                    via = subnet.addresses[serving][":" in address]
+                    yield port.node, Route(host_prefix(address), port.ifname, via)
 
 
 def pool_routes(graph: Graph, subnets: tuple[Subnet, ...], pools: Iterable[str]) -> Iterable[tuple[str, Route]]:

@@ -6,7 +6,7 @@ inbox.py       events of all processes         running.py     the running testbe
 links.py       what links do now, traces       control.py     `lab.sock`, for `bearerlab impair`
 management.py  requests to network functions   provenance.py  where a result comes from
 hostload.py    how busy the host was           achieved.py    what links did, counted
-progress.py    what a person sees meanwhile
+progress.py    what a person sees meanwhile    underlay.py    what path computation says of a plan
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from testbed.run.hostload import load_between, read_host
 from testbed.run.progress import Progress
 from testbed.run.provenance import provenance
 from testbed.run.timeline import play
+from testbed.run.underlay import policy_problems
 from testbed.scenario.load import load
 from testbed.scenario.model import Scenario
 from topologies import shell
@@ -46,7 +47,10 @@ def load_plan(file: Path, settings: Sequence[str] = (), *, seed: int | None = No
         graph = resolve(loaded.scenario.topology, file.parent)
     except TopologyError as error:
         raise InputError(loaded.source, (*check(loaded, None, PRESETS), *error.problems)) from error
-    return loaded.scenario, plan(loaded, graph, PRESETS, seed=seed)
+    planned = plan(loaded, graph, PRESETS, seed=seed)
+    if problems := tuple(policy_problems(loaded.scenario, planned)):
+        raise InputError(loaded.source, problems)
+    return loaded.scenario, planned
 
 
 def run(

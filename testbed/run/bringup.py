@@ -16,6 +16,8 @@ from testbed.lab.engine import NodeEnd, emulate, link_engine
 from testbed.lab.processes import Command, Supervisor
 from testbed.links.engine import LinkEngine
 from testbed.plan.model import Plan, PlannedNode
+from testbed.plan.processes import CONTROLLER
+from testbed.plan.srv6 import VRF, vpns_by, with_vrf
 from testbed.record import RunRecord
 from testbed.run import session
 from testbed.run.achieved import links_json
@@ -46,8 +48,9 @@ def require(plan: Plan) -> Plan:
     needed += [plan.engine, "af-packet"] if any(link.emulated for link in plan.links) else []
     needed += ["nftables"] if plan.flows else []
     needed += ["dumpcap"] if plan.captures else []
+    needed += plan.srv6 or ()
     doctor.require(dict.fromkeys(needed))
-    return plan
+    return with_vrf(plan) if plan.srv6 and doctor.present(VRF) else plan
 
 
 @contextmanager
@@ -62,6 +65,10 @@ def testbed(plan: Plan, record: RunRecord, progress: Progress) -> Iterator[Testb
             engine = _start_engine(stack, plan, running) if emulated else None
         if engine:
             progress.say(f"lab {running.run_id}: {emulated} links emulated by {engine.name}")
+        if plan.srv6:
+            vpns = vpns_by(plan)
+            record.event("srv6", vpns=vpns)
+            progress.say(f"SRv6: VPNs for IPv4 by {vpns}")
         with progress.doing("starting the controller, services and network functions"):
             # Captures come first: how N4 comes up is the first thing that somebody looks for in them.
             stack.enter_context(captured(plan, record, running.supervisor))
@@ -93,9 +100,9 @@ def _start_processes(stack: ExitStack, plan: Plan, running: RunningLab) -> None:
     supervisor = running.supervisor
     for process in plan.processes:
         supervisor.start_planned(process)
-    if plan.controller:
+    if any(process.name == CONTROLLER for process in plan.processes):
         # The CPEs come after the controller: ovs-vswitchd tries again after 1, 2, 4, 8 s only.
-        supervisor.wait_ready("controller", READY_WITHIN_S)
+        supervisor.wait_ready(CONTROLLER, READY_WITHIN_S)
     running.net.use_cpe_starter(lambda node, _namespace: _start_ovs(stack, plan, node, running))
     running.net.start()
     for process in plan.processes:

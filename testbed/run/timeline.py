@@ -8,12 +8,24 @@ from contextlib import contextmanager
 from typing import Any
 
 from testbed.plan.describe import describe
-from testbed.run.inbox import POLL_S
+from testbed.plan.processes import CONTROLLER
+from testbed.plan.srv6 import policy_body
+from testbed.run.inbox import POLL_S, READY_WITHIN_S
 from testbed.run.observe import observed, read_flows
 from testbed.run.progress import Progress
 from testbed.run.running import Testbed
 from testbed.scenario.model import Scenario
-from testbed.scenario.steps import Impair, InsertUlcl, LinkState, Measure, Ramp, RemoveUlcl, Reset
+from testbed.scenario.steps import (
+    ChangePolicy,
+    Impair,
+    InsertUlcl,
+    LinkState,
+    Measure,
+    Ramp,
+    RemoveUlcl,
+    Reset,
+    Restart,
+)
 
 WARM_UP_S = 1.0
 """Probes run this long before the first step: caches and MAC tables fill, processes settle."""
@@ -37,6 +49,10 @@ def play(scenario: Scenario, testbed: Testbed, progress: Progress) -> None:
                     _set_state(step, testbed, progress)
                 case Impair() | Reset() | Ramp():
                     _impair(step, testbed, progress)
+                case ChangePolicy():
+                    _change_policy(step, testbed, progress)
+                case Restart():
+                    _restart(step, testbed, progress)
 
 
 def _measure(step: Measure, testbed: Testbed, progress: Progress) -> None:
@@ -73,6 +89,30 @@ def _impair(step: Impair | Reset | Ramp, testbed: Testbed, progress: Progress) -
             else:
                 testbed.links.set(change.link, change.behaviour, by=step.window)
         progress.say(f"  {names}: {describe(changes[-1].behaviour)}")
+        _pass_time(testbed, step.settle / 1000)
+
+
+def _change_policy(step: ChangePolicy, testbed: Testbed, progress: Progress) -> None:
+    key = step.policy.add or step.policy.remove
+    assert key is not None, "the file has either"
+    name = f"{key.headend} to {key.endpoint}, color {key.color}"
+    doing = "add" if step.policy.add else "remove"
+    with progress.doing(f"{step.window}: {doing} policy {name}"), _window(step.window, testbed):
+        if step.policy.add:
+            testbed.ask(CONTROLLER, "POST", "/v1/policies?strict=true", policy_body(step.policy.add))
+        else:
+            testbed.ask(CONTROLLER, "DELETE", f"/v1/policies/{key.headend}/{key.color}/{key.endpoint}")
+        _pass_time(testbed, step.settle / 1000)
+
+
+def _restart(step: Restart, testbed: Testbed, progress: Progress) -> None:
+    """Without warning, as after a crash; what it had in the kernels stays."""
+    process = next(process for process in testbed.plan.processes if process.name == step.restart)
+    with progress.doing(f"{step.window}: kill {step.restart} and start it again"), _window(step.window, testbed):
+        testbed.lab.supervisor.kill(process.name)
+        testbed.record.event("killed", process=process.name)
+        testbed.lab.supervisor.start_planned(process)
+        testbed.lab.supervisor.wait_ready(process.name, READY_WITHIN_S)
         _pass_time(testbed, step.settle / 1000)
 
 

@@ -26,7 +26,7 @@ from testbed.scenario.steps import STEPS
 from testbed.scenario.template import read_data
 from testbed.validation import Location, path_text, problem
 
-_ELEMENT = re.compile(r"(?P<list>[a-z_.]+)\[(?P<index>\d+)\]")
+_ELEMENT = re.compile(r"(?P<list>[a-z0-9_.]+)\[(?P<index>\d+)\]")
 
 
 @dataclass(frozen=True)
@@ -252,7 +252,7 @@ def _removable(detail: ErrorDetails) -> Location:
     location = _location(detail)
     if detail["type"] == "extra_forbidden":
         return location
-    if location and location[0] in ("links", "core", "topology"):
+    if location and location[0] in ("links", "core", "srv6", "topology"):
         return location[:3] if location[0] != "topology" else location[:1]
     return location[:2]
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, IPvAnyAddress, model_validator
 
 from testbed.scenario import expectation
 from testbed.scenario.base import Label, Name, Strict
 from testbed.scenario.impairment import Links
+from testbed.scenario.srv6 import Dscp, Srv6
 from testbed.scenario.steps import Measure, Step
 from testbed.units import DurationMs, Ratio
 
@@ -22,10 +23,14 @@ def _known_expression(text: str) -> str:
 _NOT_UNICAST = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3")))
 """This network, loopback, link-local (a UE's gateway is there), multicast and reserved (RFC 6890)."""
 
+_NOT_UNICAST6 = tuple(map(IPv6Network, ("::/8", "fe80::/10", "ff00::/8")))
+"""Unspecified, loopback and IPv4-mapped; link-local; multicast (RFC 4291 §2.4)."""
 
-def _unicast(address: IPv4Address) -> IPv4Address:
-    if any(address in block for block in _NOT_UNICAST):
-        raise ValueError('want a unicast address such as "203.0.113.10"')
+
+def _unicast(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    blocks: tuple[IPv4Network | IPv6Network, ...] = (*_NOT_UNICAST, *_NOT_UNICAST6)
+    if any(address in block for block in blocks):
+        raise ValueError('want a unicast address such as "203.0.113.10" or "2001:db8::10"')
     return address
 
 
@@ -99,8 +104,8 @@ class Core(Strict):
 class Service(Strict):
     """HTTP on port 80 and a STAMP reflector on UDP 862, at one address; on several hosts the address is anycast."""
 
-    address: Annotated[IPv4Address, AfterValidator(_unicast)] = Field(
-        description="The service's address.", examples=["203.0.113.10"]
+    address: Annotated[IPvAnyAddress, AfterValidator(_unicast)] = Field(
+        description="The service's address.", examples=["203.0.113.10", "2001:db8::10"]
     )
     hosts: list[Name] = Field(min_length=1, description="The hosts that serve it.", examples=[["app1", "mec1"]])
 
@@ -108,6 +113,7 @@ class Service(Strict):
 class _Probe(Strict):
     source: Name = Field(alias="from", description="The node that sends.", examples=["ue1"])
     to: str = Field(description="A service.", examples=["portal"])
+    dscp: Dscp = Field(default=0, description="DSCP of its packets (RFC 2474).", examples=[46])
 
 
 class StampProbe(_Probe):
@@ -184,6 +190,11 @@ class Scenario(Strict):
     links: Links = Field(default_factory=Links, description="How links behave.", examples=[{"engine": "auto"}])
     core: Core = Field(
         default_factory=Core, description="Data networks, sessions and timers.", examples=[{"ue_mtu": 1500}]
+    )
+    srv6: Srv6 | None = Field(
+        default=None,
+        description="SRv6 on the routers; without it they have static routes.",
+        examples=[{"fast_reroute": "link"}],
     )
     services: dict[Name, Service] = Field(
         default_factory=dict,

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Discriminator, Field, Tag, field_validator, mode
 
 from testbed.scenario.base import Label, Name, Strict
 from testbed.scenario.impairment import Change, Duration, LinkRate
+from testbed.scenario.srv6 import Policy, PolicyKey
 from testbed.units import DurationMs, Ratio
 
 
@@ -173,6 +174,41 @@ class Ramp(_Change):
     )
 
 
+class PolicyTarget(Strict):
+    """A policy that comes or goes."""
+
+    add: Policy | None = Field(
+        default=None,
+        description="A policy to add; it takes the place of one with the same headend, color and endpoint.",
+        examples=[{"headend": "pe1", "color": 100, "endpoint": "pe2", "dynamic": {"metric": "delay"}}],
+    )
+    remove: PolicyKey | None = Field(
+        default=None,
+        description="A policy to remove.",
+        examples=[{"headend": "pe1", "color": 100, "endpoint": "pe2"}],
+    )
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> PolicyTarget:
+        if (self.add is None) == (self.remove is None):
+            raise ValueError("want either `add` or `remove`")
+        return self
+
+
+class ChangePolicy(_Change):
+    """Add an SR Policy or remove one, by the controller's northbound."""
+
+    policy: PolicyTarget = Field(
+        description="The policy.", examples=[{"remove": {"headend": "pe1", "color": 100, "endpoint": "pe2"}}]
+    )
+
+
+class Restart(_Change):
+    """Kill a process without warning and start it again."""
+
+    restart: Literal["controller"] = Field(description="The process.", examples=["controller"])
+
+
 STEPS: dict[str, type[BaseModel]] = {
     "measure": Measure,
     "insert_ulcl": InsertUlcl,
@@ -181,6 +217,8 @@ STEPS: dict[str, type[BaseModel]] = {
     "reset": Reset,
     "link": LinkState,
     "ramp": Ramp,
+    "policy": ChangePolicy,
+    "restart": Restart,
 }
 
 
@@ -196,7 +234,9 @@ Step = Annotated[
     | Annotated[Impair, Tag("impair")]
     | Annotated[Reset, Tag("reset")]
     | Annotated[LinkState, Tag("link")]
-    | Annotated[Ramp, Tag("ramp")],
+    | Annotated[Ramp, Tag("ramp")]
+    | Annotated[ChangePolicy, Tag("policy")]
+    | Annotated[Restart, Tag("restart")],
     Discriminator(
         _step_kind,
         custom_error_type="step",

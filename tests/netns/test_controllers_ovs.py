@@ -56,7 +56,7 @@ def switch(rig: CpeRig, daemons: Daemons, controller: Launcher) -> Iterator[ovs.
 
 def launch(rig: CpeRig) -> Launcher:
     with netns.entered(rig.namespaces[0]):
-        launcher = Launcher(LISTEN)
+        launcher = Launcher("--listen", LISTEN, "--app", "learning_switch")
     launcher.expect("ready")
     return launcher
 

@@ -19,9 +19,9 @@ LAUNCH = (sys.executable, "-m", "controllers.launch")
 class Launcher:
     """A running controller. `expect` waits for an event; events are taken in the order in which they came."""
 
-    def __init__(self, listen: str, app: str = "learning_switch") -> None:
+    def __init__(self, *arguments: str) -> None:
         self.process = subprocess.Popen(
-            (*LAUNCH, "--listen", listen, "--app", app), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            (*LAUNCH, *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         self._events: queue.Queue[dict[str, Any]] = queue.Queue()
         self._reader = threading.Thread(target=self._read)
@@ -67,7 +67,7 @@ class Launcher:
 @contextmanager
 def launched(listen: str = "127.0.0.1:0") -> Iterator[tuple[Launcher, tuple[str, int]]]:
     """A controller that listens, and where."""
-    launcher = Launcher(listen)
+    launcher = Launcher("--listen", listen, "--app", "learning_switch")
     try:
         host, _, port = launcher.expect("ready")["listen"].rpartition(":")
         yield launcher, (host, int(port))

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 
 from controllers.srv6.controller import Controller, Emit, Program
 from controllers.srv6.fib import BACKUP, MAIN_TABLE
-from controllers.srv6.lsdb import Lsdb, fibres
-from controllers.srv6.network import Convergence
-from controllers.srv6.paths import Metric
+from controllers.srv6.lsdb import Link, Lsdb, fibres
+from controllers.srv6.network import Convergence, Measurement, Network
+from controllers.srv6.paths import Constraints, FlexAlgo, Metric
 from controllers.srv6.policy import (
     CandidatePath,
     DisjointFrom,
@@ -25,9 +25,10 @@ from controllers.srv6.policy import (
 )
 from controllers.srv6.segments import NodeSegment
 from controllers.srv6.sids import Behavior
+from controllers.srv6.telemetry import LinkWindow, ListWindow, Window
 from controllers.srv6.tilfa import Protection
 from tests.support.srv6_forwarding import Packet
-from tests.support.srv6_graphs import databases, real_map, square
+from tests.support.srv6_graphs import database, databases, real_map, square
 from tests.support.srv6_lab import SrLab, check_cuts, started
 from tests.support.srv6_network import TENANT_TABLE, host, network_of
 
@@ -36,8 +37,12 @@ A_TO_C = PolicyId("a", 7, "c")
 
 def colored(db: Lsdb, **options: object) -> SrLab:
     """The network of `db` whose tenant's routes all have color 7."""
+    return started(colored_network(db, **options))
+
+
+def colored_network(db: Lsdb, **options: object) -> Network:
     network = network_of(db, **options)
-    return started(replace(network, tenants=tuple(replace(tenant, color=7) for tenant in network.tenants)))
+    return replace(network, tenants=tuple(replace(tenant, color=7) for tenant in network.tenants))
 
 
 def by_way_of(*nodes: str, preference: int = 100) -> CandidatePath:
@@ -68,17 +73,33 @@ def test_no_cut_loses_a_packet_in_any_small_network(db: Lsdb) -> None:
     check_cuts(network_of(db, fast_reroute=Protection.LINK))
 
 
+def test_no_cut_loses_a_packet_of_a_flex_algo() -> None:
+    db = real_map("topozoo/Abilene")
+    fewest_hops = FlexAlgo(128, Metric.HOPS)
+    check_cuts(colored_network(db, fast_reroute=Protection.LINK, flex_algos=(fewest_hops,), colors={7: 128}))
+
+
+def test_traffic_of_a_flex_algo_keeps_to_its_links() -> None:
+    red = database([Link("a", "b"), Link("b", "c"), Link("c", "d"), Link("a", "d", affinities=frozenset({"red"}))])
+    not_red = FlexAlgo(128, Metric.IGP, Constraints(exclude_any=frozenset({"red"})))
+    lab = started(colored_network(red, flex_algos=(not_red,), colors={7: 128}))
+    assert route_to_c(lab) == {("a", "b", "c")}
+    lab.finish(lab.controller.put_policy(SrPolicy(*A_TO_C, (by_way_of("d", "c"),))))
+    assert route_to_c(lab) == {("a", "d", "c")}, "a valid policy comes first"
+
+
 def test_without_repairs_routers_converge_as_the_news_reaches_them() -> None:
     lab = started(network_of(square(), convergence=Convergence(detection_ms=50, flooding_ms=100)))
-    lab.finish(lab.controller.link_changed("a", "b", False, 0.0))
+    dead = fibres([("a", "b")])
+    for end in (("a", "b"), ("b", "a")):
+        lab.finish(lab.controller.link_changed(*end, False, 0.0))
     assert lab.controller.timer() == 0.05
     lab.finish(lab.controller.expire(0.05), now=0.05)
-    dead = fibres([("a", "b")])
     assert "loops" in {trail.end for trail in lab.undelivered(dead)}, "a sends back to d what d still sends to a"
-    lab.finish(lab.controller.expire(0.15), now=0.15)
+    lab.finish(lab.controller.expire(0.2), now=0.2)
     assert lab.undelivered(dead) == []
-    lab.finish(lab.controller.expire(0.25), now=0.25)
-    assert [event.kind for event in lab.events] == ["adjacency_down", "converged"]
+    lab.finish(lab.controller.expire(0.3), now=0.3)
+    assert [event.kind for event in lab.events] == ["adjacency_down", "adjacency_down", "converged"]
 
 
 def test_a_link_that_comes_back_before_it_is_detected_is_no_news() -> None:
@@ -183,3 +204,29 @@ def test_a_restarted_controller_wants_the_same() -> None:
     first.finish(first.controller.put_policy(SrPolicy(*A_TO_C, (by_way_of("d", "c"),))))
     again = Controller(network, first.controller.policies)
     assert again.start()[0] == Program((first.states,))
+
+
+def test_a_measured_delay_moves_the_path_that_minimises_delay() -> None:
+    lab = colored(square(), measurement=Measurement(threshold=0.1, least_us=100))
+    lab.finish(lab.controller.put_policy(SrPolicy(*A_TO_C, (CandidatePath(DynamicPath(Metric.DELAY)),))))
+    assert route_to_c(lab) == {("a", "b", "c")}
+    slow = LinkWindow(("b", "c"), Window(10, 10, least_us=5000.0))
+    lab.finish(lab.controller.measured([slow], 0.0))
+    assert route_to_c(lab) == {("a", "d", "c")}
+    assert Emit("link_delay", {"router": "b", "peer": "c", "delay_us": 5000}) in lab.events
+    assert lab.controller.measured([slow], 10.0) == [], "nothing new"
+
+
+def test_a_list_without_answers_gives_way_to_the_standby_and_comes_back() -> None:
+    lab = colored(square(), measurement=Measurement(lost_windows=2))
+    paths = (by_way_of("b", "c", preference=200), by_way_of("d", "c"))
+    lab.finish(lab.controller.put_policy(SrPolicy(*A_TO_C, paths)))
+    first = A_TO_C, (NodeSegment("b"), NodeSegment("c"))
+    for _ in range(2):
+        lab.finish(lab.controller.measured([ListWindow(first, Window(10, 0))], 0.0))
+    assert route_to_c(lab) == {("a", "d", "c")}
+    assert first in lab.controller.measured_lists(), "so that its recovery is seen"
+    for _ in range(2):
+        lab.finish(lab.controller.measured([ListWindow(first, Window(10, 9))], 0.0))
+    assert route_to_c(lab) == {("a", "b", "c")}
+    assert [event.kind for event in lab.events] == ["policy_up", "list_down", "policy_up", "list_up", "policy_up"]

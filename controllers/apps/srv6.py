@@ -1,0 +1,65 @@
+"""`--app srv6 --network FILE --northbound SOCKET [--state FILE]`: routers with SRv6 (controllers/srv6)."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from controllers import osken
+from controllers.kernel.commands import CommandError
+from controllers.kernel.install import Installer
+from controllers.kernel.monitor import Monitor
+from controllers.kernel.prepare import prepare
+from controllers.northbound.server import Northbound
+from controllers.northbound.store import PolicyStore, StoreError
+from controllers.srv6.controller import Controller
+from controllers.srv6.network import Network, read_network
+from controllers.underlay import Underlay, as_found
+from testbed.errors import BearerlabError
+from testbed.validation import problem
+
+
+class Srv6App(osken.App):
+    """Joins the core to the kernels below it and to the REST API above it."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        options = self.options
+        if options.network is None or options.northbound is None:
+            raise osken.StartError("srv6: want --network FILE and --northbound SOCKET")
+        store = PolicyStore(options.state)
+        try:
+            self._start(_network(options.network), store, options.northbound)
+        except (ValueError, CommandError, StoreError, BearerlabError) as error:
+            raise osken.StartError(str(error)) from error
+
+    def close(self) -> None:
+        """Take the API's socket away."""
+        self._northbound.close()
+
+    def _start(self, network: Network, store: PolicyStore, socket: Path) -> None:
+        namespaces = {router.name: router.namespace for router in network.routers}
+        monitor = Monitor(namespaces, _interfaces(network))
+        core = Controller(as_found(network, monitor.found), [body.policy(network.block) for body in store.policies])
+        for removed in {policy.id for policy in core.policies}.intersection(store.removed):
+            core.remove_policy(removed)
+        prepare(network.routers, core.states, network.link_mtu)
+        underlay = Underlay(core, partial(Installer, namespaces))
+        underlay.start()
+        monitor.start(underlay.changed)
+        self._northbound = Northbound(underlay, store, socket)
+
+
+def _network(file: Path) -> Network:
+    try:
+        return read_network(file.read_text())
+    except ValidationError as error:
+        problems = "\n".join(f"{file}: {problem(detail)}" for detail in error.errors(include_url=False))
+        raise osken.StartError(problems) from error
+
+
+def _interfaces(network: Network) -> set[tuple[str, str]]:
+    attachments = {(each.router, each.ifname) for tenant in network.tenants for each in tenant.attachments}
+    return {(port.node, port.ifname) for port in network.ports} | attachments

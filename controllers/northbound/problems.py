@@ -1,0 +1,86 @@
+"""Errors as problem details (RFC 9457): what is wrong, all of it, and what there is instead."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import TypeVar
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from controllers.kernel.commands import CommandError
+from controllers.northbound.answers import ProblemView
+from controllers.northbound.store import StoreError
+from controllers.srv6.policy import PolicyError
+from controllers.srv6.sids import SidError
+from testbed.errors import Problem
+from testbed.validation import Location, problem
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Model = TypeVar("Model", bound=BaseModel)
+
+_STATUS: dict[type[Exception], HTTPStatus] = {
+    PolicyError: HTTPStatus.BAD_REQUEST,
+    SidError: HTTPStatus.CONFLICT,
+    CommandError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    StoreError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class RequestError(Exception):
+    """A request that is answered with `status`; `problems` are all that is wrong with it."""
+
+    def __init__(self, status: HTTPStatus, detail: str, problems: tuple[str, ...] = ()) -> None:
+        self.status, self.detail, self.problems = status, detail, problems
+        super().__init__(detail)
+
+
+def read(model: type[Model], what: str, data: str | dict[str, str]) -> Model:
+    """A body (JSON text) or a query as a `model`; RequestError with everything that is wrong."""
+    try:
+        return model.model_validate_json(data) if isinstance(data, str) else model.model_validate(data)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        # A list is called too short when what is in it is wrong.
+        causes = [each for each in details if not any(_is_inside(other["loc"], each["loc"]) for other in details)]
+        found = tuple(str(_problem(detail, what)) for detail in causes)
+        raise RequestError(HTTPStatus.BAD_REQUEST, "; ".join(found), found) from error
+
+
+def middleware(there_is: str) -> Middleware:
+    """Answers every error with problem details; `there_is` lists the endpoints for those who ask for another."""
+
+    @web.middleware
+    async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPNotFound:
+            return _response(HTTPStatus.NOT_FOUND, f"there is no {request.path}; there is {there_is}")
+        except web.HTTPException as error:
+            return _response(HTTPStatus(error.status), f"{request.method} {request.path}: {error.reason}")
+        except RequestError as error:
+            return _response(error.status, error.detail, error.problems)
+        except tuple(_STATUS) as error:
+            return _response(_STATUS[type(error)], str(error))
+
+    return explain
+
+
+def _response(status: HTTPStatus, detail: str, problems: tuple[str, ...] = ()) -> web.Response:
+    view = ProblemView(status=status, title=status.phrase, detail=detail, problems=problems)
+    return web.Response(status=status, text=view.model_dump_json(), content_type=MEDIA_TYPE)
+
+
+def _is_inside(inner: Location, outer: Location) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
+
+
+def _problem(detail: ErrorDetails, what: str) -> Problem:
+    if detail["type"] == "json_invalid":
+        return Problem(what, "no JSON", f"a JSON object ({detail['ctx']['error']})")
+    return problem(detail, detail["loc"] or (what,))
