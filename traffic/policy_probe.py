@@ -102,7 +102,7 @@ class PolicyProbing:
         for key in [key for key in opened if key not in keys]:
             gone = opened.pop(key)
             del self._arriving[gone.socket.fileno()]
-            gone.socket.close()
+            gone.close()
         for key in keys:
             if key not in opened:
                 with suppress(OSError):  # its router has no such address yet, or has just gone

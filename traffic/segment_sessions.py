@@ -6,7 +6,8 @@ The controller's northbound says what to measure, `GET /v1/measurement/subjects`
         {"id": "link/pe1/agg1", "headend": {"namespace": "bl-x-pe1", "address": "fd00::1"},
          "segments": ["fcbb:bb00:1:e000::"], "reflector": {"namespace": "bl-x-agg1", "address": "fd00::2"}}, …]}
 
-`segments` are visited in this order, and the reflector's address after them. Windows go back to it as they are
+`segments` are visited in this order, and the reflector's address after them; the last must not be End of the
+reflector's own node, since Linux delivers nothing locally after End. Windows go back to it as they are
 complete, `POST /v1/measurement/windows`:
 
     {"windows": [{"id": "link/pe1/agg1", "sent": 10, "received": 9, "least_us": 5012.3, "mean_us": 5020.8}, …]}
@@ -16,6 +17,7 @@ Delays are one way, from the headend to the reflector; null if no probe was answ
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address
@@ -23,7 +25,7 @@ from typing import Annotated, Generic, TypeVar
 
 from pydantic import Field, TypeAdapter
 
-from traffic.stamp import SessionSender, UnixNs
+from traffic.stamp import PACKET_LENGTH, SessionSender, UnixNs
 
 LOST_AFTER_NS = 10**9
 """More than the round trip by a geostationary satellite, and as long as nobody takes replies out of the sockets."""
@@ -31,7 +33,10 @@ LOST_AFTER_NS = 10**9
 MOST_PROBES = 2500
 """A second, of all subjects together. With more of them than that allows, the interval is longer."""
 
-_ROUTING_TYPE_SRH = 4
+_ROUTING, _UDP, _ROUTING_TYPE_SRH = 43, 17, 4
+_HOP_LIMIT = 255  # RFC 8762 §4.2.1
+_IPV6 = struct.Struct("!IHBB")
+_UDP_HEADER = struct.Struct("!HHHH")
 
 Item = TypeVar("Item")
 
@@ -90,15 +95,30 @@ def windows_json(windows: tuple[ProbedWindow, ...]) -> bytes:
     return _WINDOWS.dump_json({"windows": windows})
 
 
-def routing_header(segments: tuple[IPv6Address, ...]) -> bytes:
-    """An SRH (RFC 8754 §2) by `segments` to where the packet is sent, as the socket option IPV6_RTHDR takes it.
+class ProbePackets:
+    """IPv6 packets with an SRH (RFC 8754 §2) that take probes along a list, from UDP port `source` to `to`."""
 
-    The kernel fills in what it alone knows: the next header, and the destination as the last segment (which is the
-    first of the list).
-    """
-    last = len(segments)
-    head = bytes((0, 2 * (last + 1), _ROUTING_TYPE_SRH, last, last, 0, 0, 0))
-    return head + bytes(16) + b"".join(segment.packed for segment in reversed(segments))
+    def __init__(self, subject: Subject, source: int, to: int) -> None:
+        route = (*subject.segments, subject.reflector.address)
+        last = len(route) - 1
+        srh = bytes((_UDP, 2 * len(route), _ROUTING_TYPE_SRH, last, last, 0, 0, 0))
+        srh += b"".join(segment.packed for segment in reversed(route))
+        length = _UDP_HEADER.size + PACKET_LENGTH
+        ends = subject.headend.address.packed
+        self._head = _IPV6.pack(6 << 28, len(srh) + length, _ROUTING, _HOP_LIMIT) + ends + route[0].packed + srh
+        self._udp = source, to, length
+        # RFC 8200 §8.1: the pseudo-header has the final destination.
+        self._sum = sum(_words(ends + route[-1].packed)) + _UDP + length + source + to + length
+
+    def packet(self, probe: bytes | bytearray) -> bytes:
+        """The packet with a probe of 44 octets."""
+        total = self._sum + sum(_words(probe))
+        checksum = 0xFFFF - total % 0xFFFF  # one's complement arithmetic is modulo 2^16 - 1; never 0, which is none
+        return self._head + _UDP_HEADER.pack(*self._udp, checksum) + probe
+
+
+def _words(octets: bytes | bytearray) -> tuple[int, ...]:
+    return struct.unpack(f"!{len(octets) // 2}H", octets)
 
 
 @dataclass

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 
 from testbed import netns
 from traffic.process import Endpoint
-from traffic.segment_sessions import End, MeasuredSession, ProbedWindow, Subject, routing_header
+from traffic.segment_sessions import End, MeasuredSession, ProbedWindow, ProbePackets, Subject
 from traffic.sockets import Received, stamped_udp
 from traffic.stamp import PORT, MalformedPacketError, ReflectorMode, SessionReflector, stamp_departure
+
+_ETH_P_IPV6 = 0x86DD
+_LOOPBACK = "lo", _ETH_P_IPV6, 0, 0, bytes(6)
 
 
 @dataclass(frozen=True)
@@ -48,14 +51,22 @@ class Reflector:
             stamp_departure(reply, time.time_ns())
             self.socket.sendto(reply, probe.peer)
 
+    def close(self) -> None:
+        """Close the socket."""
+        self.socket.close()
+
 
 class Sender:
     """A Session-Sender along the list of `subject`; OSError if the headend does not have the address."""
 
     def __init__(self, subject: Subject, window_ns: int) -> None:
         self.socket = _udp(subject.headend, 0)
-        self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RTHDR, routing_header(subject.segments))
-        self._reflector = str(subject.reflector.address), PORT
+        try:
+            self._entry = _entry(subject.headend.namespace)
+        except OSError:
+            self.socket.close()
+            raise
+        self._packets = ProbePackets(subject, self.socket.getsockname()[1], PORT)
         self._session = MeasuredSession(subject.id, window_ns)
 
     def send(self) -> None:
@@ -63,7 +74,12 @@ class Sender:
         probe = self._session.prepare()
         self._session.depart(probe, time.time_ns())
         with suppress(OSError):
-            self.socket.sendto(probe, self._reflector)
+            self._entry.sendto(self._packets.packet(probe), _LOOPBACK)
+
+    def close(self) -> None:
+        """Close the sockets."""
+        self.socket.close()
+        self._entry.close()
 
     def take(self, reply: Received) -> None:
         """Take a reply in."""
@@ -73,6 +89,12 @@ class Sender:
     def complete(self) -> Iterator[ProbedWindow]:
         """The windows that are complete."""
         return self._session.complete(time.time_ns())
+
+
+def _entry(namespace: str) -> socket.socket:
+    """Where probes enter the router as if they came from a link: local SIDs act on no packet that it sends itself."""
+    with netns.entered(namespace):
+        return socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, 0)
 
 
 def _udp(end: End, port: int) -> socket.socket:

@@ -36,7 +36,7 @@ def subject(
 
 def subjects(routers: dict[str, Node]) -> dict[str, Any]:
     wanted = [
-        subject(routers, DIRECT, "a", "c", TABLE.end("c").address),
+        subject(routers, DIRECT, "a", "c", TABLE.end_x("a", "c").address),
         subject(routers, LINK, "a", "b", TABLE.end_x("a", "b").address),
         subject(routers, DETOUR, "a", "c", TABLE.end_x("a", "b").address, TABLE.end("b").address),
     ]
@@ -67,7 +67,7 @@ def next_windows(served: FakeNorthbound, name: str, *, received: bool) -> dict[s
 
 
 def test_each_list_is_measured_along_its_segments(routers: dict[str, Node], tmp_path: Path) -> None:
-    sids = [("a", TABLE.end_x("a", "b")), ("b", TABLE.end("b")), ("c", TABLE.end("c"))]
+    sids = [("a", TABLE.end_x("a", "b")), ("b", TABLE.end("b")), ("a", TABLE.end_x("a", "c"))]
     before = [packets(routers[node], sid) for node, sid in sids]
     path = tmp_path / "northbound"
     with northbound(path, subjects(routers)) as served, probing(path) as probe:

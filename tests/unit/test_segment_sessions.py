@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from ipaddress import IPv6Address
 
 import pytest
 from pydantic import ValidationError
-from scapy.layers.inet6 import IPv6ExtHdrSegmentRouting
+from scapy.layers.inet import UDP
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrSegmentRouting
 
 from traffic.segment_sessions import (
     LOST_AFTER_NS,
@@ -15,11 +17,11 @@ from traffic.segment_sessions import (
     End,
     MeasuredSession,
     ProbedWindow,
+    ProbePackets,
     Schedule,
     Subject,
     Subjects,
     read_subjects,
-    routing_header,
     windows_json,
 )
 from traffic.stamp import SessionReflector, stamp_departure
@@ -48,12 +50,13 @@ def answer(on: MeasuredSession, packet: bytes, sent: int, delay: int) -> None:
     on.receive(bytes(reply), sent + 60 * MS)
 
 
-def test_the_routing_header_is_an_srh_as_the_rfc_has_it() -> None:
+def test_a_packet_is_as_scapy_makes_it() -> None:
     segments = SID, IPv6Address("fcbb:bb00:2::")
-    header = IPv6ExtHdrSegmentRouting(routing_header(segments))
-    assert (header.type, header.len, header.segleft, header.lastentry) == (4, 6, 2, 2)
-    # RFC 8754 §2: the first element has the last segment, here where the kernel puts the destination.
-    assert header.addresses == ["::", "fcbb:bb00:2::", str(SID)]
+    packets = ProbePackets(replace(SUBJECT, segments=segments), 5000, 862)
+    payload = bytes(range(44))
+    srh = IPv6ExtHdrSegmentRouting(addresses=[str(B), "fcbb:bb00:2::", str(SID)], segleft=2, lastentry=2)
+    wanted = IPv6(src=str(A), dst=str(SID), hlim=255) / srh / UDP(sport=5000, dport=862) / payload
+    assert packets.packet(payload) == bytes(wanted)
 
 
 def test_what_to_measure_is_read() -> None:
