@@ -31,26 +31,27 @@ class CarrierParams(Strict):
         examples=[{"edge": "Shanghai", "cloud": "Guiyang"}],
     )
 
-    def __hash__(self) -> int:
-        """By value, so that the same parameters are drawn once."""
-        return hash((self.map, tuple(self.sites.items())))
+
+def carrier(params: CarrierParams) -> Graph:
+    """The topology's graph; ParameterError for a map or a city that does not exist."""
+    return _drawn(params.map, tuple(params.sites.items()))
 
 
 @cache
-def carrier(params: CarrierParams) -> Graph:
-    """The topology's graph; ParameterError for a map or a city that does not exist."""
+def _drawn(map_name: str, places: tuple[tuple[str, str], ...]) -> Graph:
     try:
-        cities = read_map(params.map)
+        cities = read_map(map_name)
     except UnknownMapError as error:
         raise ParameterError("map", str(error)) from error
-    unknown = sorted(set(params.sites.values()) - set(cities))
+    sites = dict(places)
+    unknown = sorted(set(sites.values()) - set(cities))
     if unknown:
         known = ", ".join(sorted(cities))
-        raise ParameterError("sites", f"cities of {params.map}, which {', '.join(unknown)} are not: {known}")
-    names = node_names(cities, {*params.sites, *RESERVED_NAMES})
+        raise ParameterError("sites", f"cities of {map_name}, which {', '.join(unknown)} are not: {known}")
+    names = node_names(cities, {*sites, *RESERVED_NAMES})
     drawn: dict[str, City] = {name: cities.nodes[city]["city"] for city, name in names.items()}
     routers = (Node(name, Role.ROUTER, "backbone", city.position, city.name) for name, city in drawn.items())
-    hosts = (Node(site, Role.HOST, site) for site in params.sites)
+    hosts = (Node(site, Role.HOST, site) for site in sites)
     fibres = (Link(names[a], names[b], Tier.BACKBONE, data["km"]) for a, b, data in cities.edges(data=True))
-    access = (Link(names[city], site, Tier.DATACENTRE) for site, city in params.sites.items())
+    access = (Link(names[city], site, Tier.DATACENTRE) for site, city in sites.items())
     return Graph("carrier", (*routers, *hosts), (*fibres, *access))

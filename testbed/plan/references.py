@@ -114,9 +114,9 @@ class References:
             seen.add(session.ue)
 
     def _addresses(self) -> Iterator[Problem]:
-        reserved = (*RESERVED4.items(), *RESERVED6.items())
         taken: list[tuple[str, IPv4Network | IPv6Network]] = []
-        taken += [(f"{use} of the plan", prefix) for use, prefix in reserved]
+        taken += [(f"{use} of the plan", prefix) for use, prefix in RESERVED4.items()]
+        taken += [(f"{use} of the plan", prefix) for use, prefix in RESERVED6.items()]
         taken += [("srv6.block", self.scenario.srv6.block)] if self.scenario.srv6 else []
         wanted: list[tuple[str, IPv4Network | IPv6Network]] = []
         wanted += [(f"core.dnns.{name}.pool", dnn.pool) for name, dnn in self.scenario.core.dnns.items()]

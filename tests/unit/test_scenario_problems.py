@@ -38,7 +38,11 @@ CASES: list[tuple[str, Change, list[str]]] = [
         setting("links.tiers", {"metro": {"delay": "-1ms"}}),
         ['links.tiers.metro.delay: got "-1ms"; want a duration such as "9.9ms", not below zero'],
     ),
-    ("no such topology", setting("topology", {"name": "mars"}), ['topology.name: got "mars"; want one of metro']),
+    (
+        "no such topology",
+        setting("topology", {"name": "mars"}),
+        ['topology.name: got "mars"; want one of carrier, metro'],
+    ),
     (
         "no such map",
         setting("topology.params.backbone_map", "topozoo/Atlantis"),
