@@ -50,7 +50,7 @@ class WireEngine:
         self._ask("change", name, **_profiles(a_to_b, b_to_a))
 
     def set_up(self, name: str, *, up: bool) -> None:
-        """Mend the link or cut it: then nothing passes, and what is on its way is lost. Raises LinkEngineError."""
+        """Mend the link or cut it: its nodes lose their carrier, and what was on its way. Raises LinkEngineError."""
         self._ask("up" if up else "down", name)
 
     def counters(self) -> tuple[LinkCounters, ...]:

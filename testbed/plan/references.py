@@ -225,7 +225,7 @@ class References:
         if isinstance(step, LinkState):
             yield from self._link_names.check(f"{where}.link.name", step.link.name)
             return
-        kind = next(key for key in ("impair", "reset", "ramp", "measure") if hasattr(step, key))
+        kind = next((key for key in ("impair", "reset", "ramp") if hasattr(step, key)), "")
         for position, name in enumerate(named_links(step)):
             yield from self._link_names.check(f"{where}.{kind}.links[{position}]", name)
         if isinstance(step, Impair):

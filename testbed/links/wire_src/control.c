@@ -78,13 +78,16 @@ static bool remove_link(struct object *request, FILE *reply)
     return true;
 }
 
+/* The nodes at both ends see their carrier go and come, as with a fibre that is cut and mended. */
 static bool set_carrier(struct object *request, int kind)
 {
     struct link *link = want_link(request);
     if (!link || !all_used(request) || !alive(link))
         return false;
+    if (kind == UP && !set_interfaces(link, true))
+        return false;
     command_data_thread(&(struct command){.kind = kind, .link = link});
-    return true;
+    return kind == UP || set_interfaces(link, false);
 }
 
 static bool set_down(struct object *request, FILE *reply)

@@ -43,9 +43,14 @@ static void take_down(struct link *link)
     }
 }
 
-/* A descriptor in error stays readable for ever and would keep this thread, at its priority, on a core of its own. */
+/*
+ * A descriptor in error stays readable for ever and would keep this thread, at its priority, on a core of its own. Where
+ * the link was cut on purpose the error is gone once it was read, and the socket hears again when the link is mended.
+ */
 void interface_gone(struct link *link, const char *ifname)
 {
+    if (!atomic_load(&link->carrier))
+        return;
     struct notice notice = {0};
     memcpy(notice.link, link->name, sizeof notice.link);
     memcpy(notice.ifname, ifname, sizeof notice.ifname);
@@ -154,9 +159,21 @@ static void swap_profile(struct direction *d, struct profile *with)
     reschedule(d);
 }
 
+/* What the sockets have to say of the time when the link was cut. */
+static void forget_errors(struct link *link)
+{
+    for (int i = 0; i < 2; i++) {
+        int error;
+        socklen_t size = sizeof error;
+        getsockopt(link->direction[i].rx_fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    }
+}
+
 static void carry_out(struct command *command)
 {
     struct link *link = command->link;
+    if (command->kind == UP)
+        forget_errors(link);
     if (command->kind == UP || command->kind == DOWN)
         atomic_store(&link->carrier, command->kind == UP);
     if (command->kind == REMOVE && atomic_load(&link->alive))

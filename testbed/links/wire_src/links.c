@@ -69,6 +69,22 @@ static bool interface_up(int fd, const char *ifname, int *index)
     return true;
 }
 
+/* Sets both interfaces up or down; their peers' carriers follow. */
+bool set_interfaces(const struct link *link, bool up)
+{
+    for (int i = 0; i < 2; i++) {
+        struct ifreq request = {0};
+        int fd = link->direction[i].rx_fd;
+        snprintf(request.ifr_name, IFNAMSIZ, "%s", link->ifname[i]);
+        if (ioctl(fd, SIOCGIFFLAGS, &request) < 0)
+            return complain("%s: %s", link->ifname[i], strerror(errno));
+        request.ifr_flags = (short)(up ? request.ifr_flags | IFF_UP : request.ifr_flags & ~IFF_UP);
+        if (ioctl(fd, SIOCSIFFLAGS, &request) < 0)
+            return complain("%s: %s", link->ifname[i], strerror(errno));
+    }
+    return true;
+}
+
 /* Returns a packet socket on the interface, or -1 with a complaint. */
 static int open_end(const char *ifname)
 {

@@ -212,6 +212,7 @@ extern uint64_t seed;
 extern struct link *links;
 struct link *find_link(const char *name);
 bool open_link(const char *name, const char *a, const char *b, struct profile profile[2]);
+bool set_interfaces(const struct link *link, bool up);
 void close_link(struct link *link);
 void close_all_links(void);
 
