@@ -1,4 +1,4 @@
-"""What a router needs once, before it has routes: settings, the anchor, VRFs, and the marks of steered flows.
+"""What a router needs once, before it has routes: settings, the anchor, VRFs, borders, and the marks of steered flows.
 
 All of it may be there already, from a controller before: then nothing changes.
 """
@@ -49,7 +49,7 @@ def prepare(routers: Iterable[Router], states: Mapping[str, RouterState], mtu: i
 def _commands(router: Router, states: Mapping[str, RouterState], mtu: int) -> tuple[Command, Command]:
     state = states.get(router.name, RouterState())
     devices = ip_batch(router.namespace, tuple(device_lines(router.loopback, state, mtu)))
-    return devices, Command(router.namespace, ("nft", "-f", "-"), marks_script(state.marks))
+    return devices, Command(router.namespace, ("nft", "-f", "-"), steering_script(state))
 
 
 def device_lines(loopback: IPv6Address, state: RouterState, mtu: int) -> Iterator[str]:
@@ -64,9 +64,14 @@ def device_lines(loopback: IPv6Address, state: RouterState, mtu: int) -> Iterato
         yield from (f"link set {interface} master {vrf}" for interface in interfaces)
 
 
-def marks_script(marks: Iterable[Mark]) -> str:
+def steering_script(state: RouterState) -> str:
     """The table for `nft -f`, in place of the one before; of several marks for a packet the first is given."""
-    rules = "".join(f"    {rule}\n" for mark in marks for rule in _nft_rules(mark))
+    dropped = (
+        f'iifname "{border.iif}" ip6 daddr {{ {", ".join(map(str, border.prefixes))} }} counter drop'
+        for border in state.borders
+    )
+    marked = (rule for mark in state.marks for rule in _nft_rules(mark))
+    rules = "".join(f"    {rule}\n" for rule in (*dropped, *marked))
     chain = f"  chain steer {{\n    type filter hook prerouting priority mangle\n{rules}  }}\n"
     return f"table inet {NFT_TABLE}\ndelete table inet {NFT_TABLE}\ntable inet {NFT_TABLE} {{\n{chain}}}\n"
 

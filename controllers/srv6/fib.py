@@ -101,11 +101,20 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Border:
+    """Packets from `iif` to the underlay's own prefixes are dropped (RFC 8754 §5.1): no customer speaks to SIDs."""
+
+    iif: str
+    prefixes: tuple[Prefix, ...]
+
+
+@dataclass(frozen=True)
 class RouterState:
     """All that one router has of us. `vrfs` is VRF → (table, the interfaces in it)."""
 
     routes: Mapping[RouteKey, FibRoute] = field(default_factory=dict)
     rules: frozenset[Rule] = frozenset()
+    borders: tuple[Border, ...] = ()
     marks: tuple[Mark, ...] = ()
     vrfs: Mapping[str, tuple[int, tuple[str, ...]]] = field(default_factory=dict)
 
@@ -113,8 +122,8 @@ class RouterState:
 def changes(old: RouterState, new: RouterState) -> dict[int, tuple[str, ...]]:
     """IP version → the lines for `ip -4 -batch` or `ip -6 -batch` that make `old` into `new`.
 
-    What is added or replaced comes first, and what goes last. VRFs and marks are not among them: they are there from
-    the beginning.
+    What is added or replaced comes first, and what goes last. VRFs, borders and marks are not among them: they are
+    there from the beginning.
     """
     lines: dict[int, list[str]] = {4: [], 6: []}
     for rule in sorted(new.rules - old.rules):

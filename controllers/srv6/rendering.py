@@ -43,6 +43,7 @@ def _state(view: View, router: str, igp_routes: tuple[FibRoute, ...], bound: tup
     return RouterState(
         {route.key: route for route in found},
         frozenset(rule for tenant in network.tenants for rule in tenants.rules(view, tenant, router)),
+        tuple(border for tenant in network.tenants for border in tenants.borders(view, tenant, router)),
         tuple(mark for tenant in network.tenants for mark in tenants.marks(tenant, router)),
         {
             f"vrf-{tenant.table}": (tenant.table, tuple(attachment.ifname for attachment in here))

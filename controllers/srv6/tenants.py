@@ -9,10 +9,10 @@ color has a way for.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv6Address, ip_network
+from ipaddress import IPv6Address, IPv6Network, ip_network
 
-from controllers.srv6.fib import ANCHOR, LAST_RESORT, MAIN_TABLE, Encap, FibRoute, Mark, NextHop, Rule
-from controllers.srv6.network import Attachment, Prefix, Tenant
+from controllers.srv6.fib import ANCHOR, LAST_RESORT, MAIN_TABLE, Border, Encap, FibRoute, Mark, NextHop, Rule
+from controllers.srv6.network import Attachment, Network, Prefix, Tenant
 from controllers.srv6.planes import Plane
 from controllers.srv6.policy import PolicyId
 from controllers.srv6.services import VpnRoute
@@ -55,15 +55,22 @@ def routes(view: View, tenant: Tenant, router: str) -> Iterator[FibRoute]:
 def rules(view: View, tenant: Tenant, router: str) -> Iterator[Rule]:
     """What sends the tenant's packets into its tables; VRFs do without those of the interfaces."""
     here = attached(tenant, router)
-    if here:
-        # A packet that has just got its outer header still counts as one that came in by the attachment.
-        yield Rule(UNDERLAY, MAIN_TABLE, 6, to=str(view.network.block))
+    # A packet that has just got its outer header still counts as one that came in by the attachment: its route, and
+    # the neighbour of an End.X, have to be looked for in the main table all the same.
+    for prefix in _underlay(view.network, router) if here else ():
+        yield Rule(UNDERLAY, MAIN_TABLE, 6, to=str(prefix))
     for version in (4, 6):
         for color in _colors(tenant) if here else ():
             table = color_table(tenant, color)
             yield Rule(STEERED, table, version, mark=table)
         if not view.network.vrf:
             yield from (Rule(ATTACHED, tenant.table, version, iif=attachment.ifname) for attachment in here)
+
+
+def borders(view: View, tenant: Tenant, router: str) -> Iterator[Border]:
+    """What those rules would let customers do."""
+    prefixes = tuple(_underlay(view.network, router))
+    yield from (Border(attachment.ifname, prefixes) for attachment in attached(tenant, router))
 
 
 def marks(tenant: Tenant, router: str) -> Iterator[Mark]:
@@ -76,6 +83,12 @@ def marks(tenant: Tenant, router: str) -> Iterator[Mark]:
 def color_table(tenant: Tenant, color: int) -> int:
     """The table, and the firewall mark, of the tenant's flows that are steered to `color`."""
     return tenant.table + COLOR_TABLES * (1 + _colors(tenant).index(color))
+
+
+def _underlay(network: Network, router: str) -> Iterator[IPv6Network]:
+    """The block of SIDs, and the router's own links."""
+    yield network.block
+    yield from (port.address.network for port in network.ports if port.node == router)
 
 
 def _colors(tenant: Tenant) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from controllers.kernel import readback
 from controllers.kernel.commands import Command, CommandError, Done, NamespaceGoneError, Refused, ip_batch, refused
 from controllers.kernel.counters import SidCounters, sid_counters
 from controllers.kernel.install import Agenda
-from controllers.kernel.prepare import device_lines, marks_script
+from controllers.kernel.prepare import device_lines, steering_script
 from controllers.kernel.rtnetlink import LinkNews, NamespaceEnd, parse
 from controllers.srv6.fib import Encap, FibRoute, LocalSid, Mark, NextHop, RouterState, Rule
 from controllers.srv6.network import FlowMatch
@@ -172,7 +172,7 @@ def test_the_anchor_has_the_mtu_of_the_links_and_vrfs_their_interfaces() -> None
     ],
 )
 def test_marks_match_the_flow(match: FlowMatch, rules: list[str]) -> None:
-    script = marks_script([Mark("cpe1", match, 10100)])
+    script = steering_script(RouterState(marks=(Mark("cpe1", match, 10100),)))
     found = [line.strip() for line in script.splitlines() if "iifname" in line]
     assert found == [f'iifname "cpe1" {rule} meta mark set 10100 accept' for rule in rules]
 
