@@ -9,6 +9,7 @@ back whose routes the kernel had taken away.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -25,6 +26,15 @@ _AT_ONCE = 4
 
 _GONE_ALREADY = frozenset({"No such process", "No such file or directory"})
 """What the kernel says of a route or rule that is to be deleted and is not there: it took it with the interface."""
+
+
+_PASSING = frozenset({"Cannot allocate memory"})
+"""Each encapsulation takes memory of every processor, which the kernel makes ready in the background."""
+
+_PAUSES_S = (0.02, 0.1, 0.5)
+
+_Batches = dict[tuple[str, int], tuple[str, ...]]
+"""(router, IP version) → lines."""
 
 
 @dataclass(frozen=True)
@@ -135,14 +145,22 @@ class Installer:
             return
         there = {router: state for router, state in wanted.items() if router in self._has}
         lines = {router: changes(self._has[router], state) for router, state in there.items()}
-        batches = [
-            (router, ip_batch(self._namespaces[router], some, version))
-            for router, by_version in lines.items()
-            for version, some in by_version.items()
-        ]
+        batches = {(router, version): some for router, each in lines.items() for version, some in each.items()}
         self._has |= there
-        for (router, _), done in zip(batches, run(batch for _, batch in batches), strict=True):
-            self._conclude(router, done)
+        for pause_s in (*_PAUSES_S, None):
+            batches = self._write(batches, last=pause_s is None)
+            if not batches or pause_s is None:
+                break
+            time.sleep(pause_s)
+
+    def _write(self, batches: _Batches, *, last: bool) -> _Batches:
+        """Have `ip` take the lines; those that are worth another try, unless this is the last."""
+        commands = (ip_batch(self._namespaces[router], lines, version) for (router, version), lines in batches.items())
+        found = {}
+        for (router, version), done in zip(batches, run(commands), strict=True):
+            if again := self._conclude(router, done, last=last):
+                found[router, version] = again
+        return found
 
     def _read(self, routers: Mapping[str, RouterState]) -> Iterator[str]:
         """Read back what is not known; the routers that are gone."""
@@ -151,14 +169,17 @@ class Installer:
             self._has |= (found := read_routers(unknown))
             yield from unknown.keys() - found.keys()
 
-    def _conclude(self, router: str, done: Done) -> None:
+    def _conclude(self, router: str, done: Done, *, last: bool) -> tuple[str, ...]:
         if done.gone:
             self._is_gone(router)
+        again = []
         for each in refused(done):
-            if " del " in each.line and each.message in _GONE_ALREADY:
-                continue
-            self._has.pop(router, None)
-            self._report(RouteRefused(router, each.line, each.message))
+            if each.message in _PASSING and not last:
+                again.append(each.line)
+            elif " del " not in each.line or each.message not in _GONE_ALREADY:
+                self._has.pop(router, None)
+                self._report(RouteRefused(router, each.line, each.message))
+        return tuple(again)
 
     def _is_gone(self, router: str) -> None:
         self._has.pop(router, None)

@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 from testbed import netns
@@ -39,7 +39,9 @@ _SILENCE_S = 5.0
 _SPIN_NS = 100_000  # waking up takes some 60 µs
 _SO_RCVBUFFORCE, _SO_TIMESTAMPNS = 33, 35
 _TIMESPEC = struct.Struct("@qq")
-_SOCKADDR_IN = struct.Struct("=H2s4s8x")
+_SOCKADDR_IN, _SOCKADDR_IN6 = struct.Struct("=H2s4s8x"), struct.Struct("=H2sI16sI")
+_IPV6_MORE = 20
+"""Bytes by which an IPv6 header is longer."""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -65,9 +67,10 @@ class Burst:
     """At least `packets` datagrams for one sendmmsg, as frames of `size` bytes, to each of the addresses in turn."""
 
     def __init__(self, addresses: Sequence[str], size: int, packets: int = BURST) -> None:
-        self._payload = ctypes.create_string_buffer(size - HEADERS)
-        vector = ctypes.pointer(_Iovec(ctypes.addressof(self._payload), size - HEADERS))
-        names = [_SOCKADDR_IN.pack(socket.AF_INET, PORT.to_bytes(2), IPv4Address(to).packed) for to in addresses]
+        length = size - HEADERS - (_IPV6_MORE if ":" in addresses[0] else 0)
+        self._payload = ctypes.create_string_buffer(length)
+        vector = ctypes.pointer(_Iovec(ctypes.addressof(self._payload), length))
+        names = [_sockaddr(to) for to in addresses]
         repeated = names * math.ceil(packets / len(names))
         self.count = len(repeated)
         self._messages = (_Mmsghdr * self.count)(*(_Mmsghdr(name, len(name), vector, 1) for name in repeated))
@@ -94,11 +97,11 @@ class Sent:
 
 
 class Generator:
-    """A UDP socket in the namespace of the source."""
+    """A UDP socket in the namespace of the source, for addresses of one IP version."""
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, namespace: str, *, ipv6: bool = False) -> None:
         with netns.entered(namespace):
-            self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self._socket = socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
 
     def __enter__(self) -> Generator:
         return self
@@ -180,6 +183,12 @@ def received_bps(namespace: str, ifname: str, seconds: float) -> float:
     time.sleep(seconds)
     end, after = _next_arrival(namespace, ifname)
     return (after - before) * 8 / (end - begin)
+
+
+def _sockaddr(address: str) -> bytes:
+    if ":" in address:
+        return _SOCKADDR_IN6.pack(socket.AF_INET6, PORT.to_bytes(2), 0, IPv6Address(address).packed, 0)
+    return _SOCKADDR_IN.pack(socket.AF_INET, PORT.to_bytes(2), IPv4Address(address).packed)
 
 
 def _next_arrival(namespace: str, ifname: str) -> tuple[float, int]:

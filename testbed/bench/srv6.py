@@ -1,0 +1,30 @@
+"""SRv6: what it costs a packet, how long policies take, what a cut loses, what many routers take of memory."""
+
+from __future__ import annotations
+
+from testbed.bench.figures import Bench, Figure, watched_host
+from testbed.bench.srv6_line import forward_ratio
+from testbed.bench.srv6_networks import cut_loss_ms, full_mesh, memory_gb
+
+
+def bench_srv6(routers: int = 200, cuts: int = 5) -> Bench:
+    """Measure all of it; needs root."""
+    with watched_host() as watch:
+        # First: the kernel frees what others have left in the background.
+        memory = memory_gb(routers)
+        segments, plain = forward_ratio()
+        mesh = full_mesh()
+        repaired, unrepaired = (cut_loss_ms(repaired=repaired, cuts=cuts) for repaired in (True, False))
+    return Bench(
+        "srv6",
+        watch.host,
+        (
+            Figure("forward_pps", segments, "packets/s", plain),
+            Figure("forward_ratio_plain_ipv6", segments / plain, "ratio"),
+            Figure("policies38", mesh.policies, "policies"),
+            Figure("policies38_compute_s", mesh.compute_s, "s"),
+            Figure("policies38_install_s", mesh.install_s, "s"),
+            Figure("tilfa_loss_ms", repaired, "ms", unrepaired),
+            Figure(f"routers{routers}_gb", memory, "GB"),
+        ),
+    )
