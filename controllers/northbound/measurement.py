@@ -41,13 +41,16 @@ def windows(core: Controller, bodies: tuple[WindowBody, ...]) -> Iterator[Measur
 def _subjects(core: Controller) -> Iterator[SubjectView]:
     for link in core.database.usable:
         yield _subject(core, _link_name(link.id), link.id, (AdjacencySegment(*link.id),))
-    for list_ in sorted(core.measured_lists()):
+    for list_ in sorted(core.measured_lists(), key=_list_name):
         policy, segments = list_
         yield _subject(core, _list_name(list_), (policy.headend, policy.endpoint), segments)
 
 
 def _subject(core: Controller, name: str, ends: tuple[str, str], segments: tuple[Segment, ...]) -> SubjectView:
     sids = resolve(segments, core.table)
+    if sids and sids[-1] == core.table.end(ends[1]):
+        # An End does not deliver to its own router (Linux): the reflector's address leads there by the same way.
+        sids = sids[:-1]
     carried = pack(sids) if core.network.compressed else tuple(sid.address for sid in sids)
     headend, reflector = (_end(core, router) for router in ends)
     return SubjectView(id=name, headend=headend, segments=carried, reflector=reflector)

@@ -136,7 +136,8 @@ class Controller:
 
     def measured(self, windows: Iterable[MeasuredWindow], now: float) -> list[Effect]:
         """What measurement has found; windows of links that there are not, or are down, are passed over."""
-        known = (window for window in windows if not isinstance(window, LinkWindow) or window.link in self.network.port)
+        there = {link.id for link in self.database.usable}
+        known = (window for window in windows if not isinstance(window, LinkWindow) or window.link in there)
         findings = [finding for window in known if (finding := self._telemetry.measured(window, now))]
         if not findings:
             return []

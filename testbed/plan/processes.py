@@ -23,6 +23,9 @@ HTTP_PORT, STAMP_PORT = 80, 862
 CONTROLLER = "controller"
 """The controller's process; its northbound's socket in the lab's directory is called after it."""
 
+SEGMENT_PROBE = "segments.all"
+"""What measures links and segment lists for the controller."""
+
 LINK_PROBE = "links.all"
 """The probe of the links; a scenario's own have no dot in their names."""
 
@@ -37,6 +40,9 @@ def plan_processes(scenario: Scenario, nodes: Sequence[PlannedNode], network: st
     """
     if network or _with_role(nodes, Role.CPE):
         yield _controller(nodes, network)
+    if scenario.srv6 and scenario.srv6.measure:
+        argv = ("{python}", "-m", "traffic.policy_probe", "--name", SEGMENT_PROBE)
+        yield PlannedProcess(SEGMENT_PROBE, None, (*argv, "--northbound", f"{{state}}/{CONTROLLER}.sock"))
     yield from _servers(scenario)
     if scenario.core.dnns:
         yield from (_upf(upf, nodes, scenario.core) for upf in _with_role(nodes, Role.UPF))

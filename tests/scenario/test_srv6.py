@@ -2,12 +2,77 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from testbed.cli import main
-from tests.support.command import ROOT
+from tests.support.command import bearerlab, events, leftovers
+
+pytestmark = [pytest.mark.scenario, pytest.mark.slow]
+
+
+def run(scenario: str, out: Path, *settings: str) -> Path:
+    """Run a shipped scenario, whose expectations hold; its run directory."""
+    arguments = [word for setting in settings for word in ("--set", setting)]
+    done = bearerlab("run", f"scenarios/{scenario}", "--out", out, *arguments, timeout=180)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert leftovers(events(out, "lab")[0]["id"]) == []
+    return out
+
+
+def fields(capture: Path, display_filter: str, *names: str) -> set[tuple[str, ...]]:
+    """The different values of these fields in packets that the filter takes."""
+    wanted = [word for name in names for word in ("-e", name)]
+    argv = ["tshark", "-r", str(capture), "-Y", display_filter, "-T", "fields", *wanted]
+    lines = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
+    return {tuple(line.split("\t")) for line in lines}
+
+
+def test_intents_by_color(tmp_path: Path) -> None:
+    out = run("srv6-te.yml", tmp_path / "run")
+    assert events(out, "link_delay"), "the slow fibre was measured"
+    assert [event["process"] for event in events(out, "killed")] == ["controller"]
+    assert events(out, "route_refused") == []
+
+
+@pytest.mark.parametrize("repair", ["link", "node", "none"])
+def test_a_fibre_is_cut_under_load(tmp_path: Path, repair: str) -> None:
+    out = run("srv6-frr.yml.j2", tmp_path / "run", f"repair={repair}")
+    down = {(event["router"], event["peer"]) for event in events(out, "adjacency_down")}
+    assert down == {("lhasa", "chengdu"), ("chengdu", "lhasa")}
+    assert len(events(out, "converged")) == 2
+
+
+def test_two_tenants_have_the_same_addresses(tmp_path: Path) -> None:
+    run("srv6-vpn.yml", tmp_path / "run")
+
+
+CARRIED = "ip.dst == 203.0.113.10", "ipv6.dst", "ipv6.routing.segleft", "ipv6.routing.srh.addr"
+
+
+def captures(out: Path) -> Iterator[set[tuple[str, ...]]]:
+    """What carries the probes, at the links of Shanghai, Chongqing and Guiyang."""
+    for name in ("shanghai-guangzhou", "chongqing-guangzhou", "guiyang-chengdu"):
+        yield fields(out / "captures" / f"{name}.pcapng", *CARRIED)
+
+
+def test_a_long_way_is_one_destination_address(tmp_path: Path) -> None:
+    out = run("srv6-usid.yml", tmp_path / "run")
+    assert list(captures(out)) == [
+        {("fcbb:bb00:19:e003:f:d:f001:0", "", "")},
+        {("fcbb:bb00:f:d:f001::", "", "")},
+        {("fcbb:bb00:d:f001::", "", "")},
+    ]
+
+
+def test_or_a_segment_routing_header(tmp_path: Path) -> None:
+    out = run("srv6-usid.yml", tmp_path / "run", "srv6.compressed=false")
+    # Reduced: the first segment is in the destination address only.
+    srh = "fcbb:bb00:d:f001::,fcbb:bb00:f::"
+    assert list(captures(out)) == [
+        {("fcbb:bb00:19:e003::", "2", srh)},
+        {("fcbb:bb00:f::", "1", srh)},
+        {("fcbb:bb00:d:f001::", "0", srh)},
+    ]

@@ -215,6 +215,9 @@ def test_a_measured_delay_moves_the_path_that_minimises_delay() -> None:
     assert route_to_c(lab) == {("a", "d", "c")}
     assert Emit("link_delay", {"router": "b", "peer": "c", "delay_us": 5000}) in lab.events
     assert lab.controller.measured([slow], 10.0) == [], "nothing new"
+    lab.finish(lab.controller.link_changed("c", "b", False, 10.0), now=10.0)
+    round_about = LinkWindow(("b", "c"), Window(10, 10, least_us=9000.0))
+    assert lab.controller.measured([round_about], 20.0) == [], "of a link that is down"
 
 
 def test_a_list_without_answers_gives_way_to_the_standby_and_comes_back() -> None:
