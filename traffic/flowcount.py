@@ -1,8 +1,9 @@
 """Counts a user's flow to a service on a link, in the kernel: nftables rules in, counters out. Pure.
 
-The rules sit in a router's forward hook and count every packet that enters or leaves through the link's interface,
-plain or inside GTP-U. Bytes are those of the outermost IP packet. What a node sends or receives itself, and what a BPF
-program redirects past the hook as a UPF's may, is not counted: count on a router next to it.
+The rules sit in a router's forward hook and count every packet that enters or leaves through the link's interface:
+plain, inside GTP-U, and either of them inside SRv6. Bytes are those of the outermost IP packet. What a node sends or
+receives itself, and what a BPF program redirects past the hook as a UPF's may, is not counted: count on a router next
+to it.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ TABLE = "bearerlab"
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
-# Offsets in bits from the UDP header to the fields of a G-PDU whose header is 8 + 4 + 4 octets, as TS 38.415 makes
-# it: the mandatory part, the optional part with "next extension: PDU Session Container", one unit of that container.
-_FLAGS_AND_TYPE = "@th,64,16 & 0xf4ff == 0x34ff"  # version 1, GTP, with extension header; G-PDU
-_ONE_CONTAINER = "@th,152,16 == 0x8501 @th,184,8 == 0"
-_INNER_IPV4 = "@th,192,4 == 4"
-_INNER_SRC = "@th,288,32"
-_INNER_DST = "@th,320,32"
+_IPIP = "4-4"
+"""IPv4 inside, as a range: nft 1.0.6 aborts where it has to list `l4proto 4` before bits of a payload."""
+
+_IPV4_BITS = 160
+"""An IPv4 header without options, which is what GTP-U and users' packets have."""
+
+_IN_UDP = f"@th,72,8 == 17 @th,{_IPV4_BITS + 16},16 == {GTPU_PORT}"
+"""UDP to that port, behind such a header."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +98,28 @@ def parse_counters(listing: str) -> dict[str, FlowCount]:
 
 def _rules(flow: CountedFlow) -> Iterable[str]:
     for way, src, dst in (("up", flow.ue, flow.service), ("down", flow.service, flow.ue)):
-        plain = f"ip saddr {src} ip daddr {dst}"
-        tunnelled = (
-            f"udp dport {GTPU_PORT} {_FLAGS_AND_TYPE} {_ONE_CONTAINER} {_INNER_IPV4} "
-            f"{_INNER_SRC} == {int(src):#x} {_INNER_DST} == {int(dst):#x}"
+        matches = (
+            f"ip saddr {src} ip daddr {dst}",
+            f"udp dport {GTPU_PORT} {_in_gtpu(0, src, dst)}",
+            # In SRv6, behind a segment routing header or without one: `th` is the IPv4 header inside.
+            f"meta l4proto {_IPIP} {_in_ipv4(0, src, dst)}",
+            f"meta l4proto {_IPIP} {_IN_UDP} {_in_gtpu(_IPV4_BITS, src, dst)}",
         )
-        for match in (plain, tunnelled):
+        for match in matches:
             for side in ("iifname", "oifname"):
                 yield f'{side} "{flow.interface}" {match} counter name {flow.name}_{way}'
+
+
+def _in_gtpu(udp: int, src: IPv4Address, dst: IPv4Address) -> str:
+    """A G-PDU whose header is 8 + 4 + 4 octets, as TS 38.415 makes it: the mandatory part, the optional part with "next
+    extension: PDU Session Container", one unit of that container. `udp` is where the UDP header is, in bits.
+    """
+    return (
+        f"@th,{udp + 64},16 & 0xf4ff == 0x34ff "  # version 1, GTP, with extension header; G-PDU
+        f"@th,{udp + 152},16 == 0x8501 @th,{udp + 184},8 == 0 {_in_ipv4(udp + 192, src, dst)}"
+    )
+
+
+def _in_ipv4(at: int, src: IPv4Address, dst: IPv4Address) -> str:
+    """An IPv4 packet that begins so many bits behind the transport header."""
+    return f"@th,{at},4 == 4 @th,{at + 96},32 == {int(src):#x} @th,{at + 128},32 == {int(dst):#x}"

@@ -49,7 +49,8 @@ def test_a_timeline_changes_links(tmp_path: Path) -> None:
     assert found["before"]["rtt_ms"]["min"] == pytest.approx(2, abs=0.5)
     assert found["worse"]["rtt_ms"]["p50"] >= 40
     assert 0.25 < found["worse"]["loss"] < 0.75
-    assert found["cut"]["loss"] > 0.9
+    # The node loses its neighbour with the carrier; what it sends meanwhile waits until it has it again.
+    assert found["cut"]["rtt_ms"]["p50"] > 100
     assert found["mended"]["rtt_ms"]["p50"] >= 40
     assert found["after"]["rtt_ms"]["min"] == pytest.approx(2, abs=0.5)
     assert found["after"]["loss"] == 0

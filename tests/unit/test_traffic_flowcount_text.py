@@ -27,7 +27,7 @@ def test_every_flow_has_two_counters_of_its_own() -> None:
     text = ruleset([FLOW, other])
     for name in ("anycast_up", "anycast_down", "cloud-only_up", "cloud-only_down"):
         assert text.count(f"  counter {name} {{ }}") == 1
-        assert text.count(f"counter name {name}\n") == 4
+        assert text.count(f"counter name {name}\n") == 8
 
 
 def test_earlier_rules_are_replaced_in_one_transaction() -> None:
