@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support.command import bearerlab, events, leftovers
+from tests.support.scenario import LOCAL_BREAKOUT, SCENARIOS
 
 pytestmark = [pytest.mark.scenario, pytest.mark.slow]
 
 
-def run(scenario: str, out: Path, *settings: str) -> Path:
-    """Run a shipped scenario, whose expectations hold; its run directory."""
+def run(scenario: Path, out: Path, *settings: str) -> Path:
+    """Run a scenario, whose expectations hold; its run directory."""
     arguments = [word for setting in settings for word in ("--set", setting)]
-    done = bearerlab("run", f"scenarios/{scenario}", "--out", out, *arguments, timeout=180)
+    done = bearerlab("run", scenario, "--out", out, *arguments, timeout=180)
     assert done.returncode == 0, done.stdout + done.stderr
     assert leftovers(events(out, "lab")[0]["id"]) == []
     return out
@@ -31,7 +34,7 @@ def fields(capture: Path, display_filter: str, *names: str) -> set[tuple[str, ..
 
 
 def test_intents_by_color(tmp_path: Path) -> None:
-    out = run("srv6-te.yml", tmp_path / "run")
+    out = run(SCENARIOS / "srv6-te.yml", tmp_path / "run")
     assert events(out, "link_delay"), "the slow fibre was measured"
     assert [event["process"] for event in events(out, "killed")] == ["controller"]
     assert events(out, "route_refused") == []
@@ -39,14 +42,14 @@ def test_intents_by_color(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("repair", ["link", "node", "none"])
 def test_a_fibre_is_cut_under_load(tmp_path: Path, repair: str) -> None:
-    out = run("srv6-frr.yml.j2", tmp_path / "run", f"repair={repair}")
+    out = run(SCENARIOS / "srv6-frr.yml.j2", tmp_path / "run", f"repair={repair}")
     down = {(event["router"], event["peer"]) for event in events(out, "adjacency_down")}
     assert down == {("lhasa", "chengdu"), ("chengdu", "lhasa")}
     assert len(events(out, "converged")) == 2
 
 
 def test_two_tenants_have_the_same_addresses(tmp_path: Path) -> None:
-    run("srv6-vpn.yml", tmp_path / "run")
+    run(SCENARIOS / "srv6-vpn.yml", tmp_path / "run")
 
 
 CARRIED = "ip.dst == 203.0.113.10", "ipv6.dst", "ipv6.routing.segleft", "ipv6.routing.srh.addr"
@@ -59,7 +62,7 @@ def captures(out: Path) -> Iterator[set[tuple[str, ...]]]:
 
 
 def test_a_long_way_is_one_destination_address(tmp_path: Path) -> None:
-    out = run("srv6-usid.yml", tmp_path / "run")
+    out = run(SCENARIOS / "srv6-usid.yml", tmp_path / "run")
     assert list(captures(out)) == [
         {("fcbb:bb00:19:e003:f:d:f001:0", "", "")},
         {("fcbb:bb00:f:d:f001::", "", "")},
@@ -68,7 +71,7 @@ def test_a_long_way_is_one_destination_address(tmp_path: Path) -> None:
 
 
 def test_or_a_segment_routing_header(tmp_path: Path) -> None:
-    out = run("srv6-usid.yml", tmp_path / "run", "srv6.compressed=false")
+    out = run(SCENARIOS / "srv6-usid.yml", tmp_path / "run", "srv6.compressed=false")
     # Reduced: the first segment is in the destination address only.
     srh = "fcbb:bb00:d:f001::,fcbb:bb00:f::"
     assert list(captures(out)) == [
@@ -76,3 +79,22 @@ def test_or_a_segment_routing_header(tmp_path: Path) -> None:
         {("fcbb:bb00:f::", "1", srh)},
         {("fcbb:bb00:d:f001::", "0", srh)},
     ]
+
+
+def test_the_5g_core_rides_on_it(tmp_path: Path) -> None:
+    data = yaml.safe_load(LOCAL_BREAKOUT.read_text())
+    mobile = {name: {"tenant": "ran", "color": color} for name, color in (("n3", 100), ("n9", 200), ("n4", 300))}
+    by_chengdu = {
+        "headend": "agg1",
+        "color": 200,
+        "endpoint": "pe2",
+        "explicit": [{"segments": ["pe1>chengdu", "pe2"]}],
+    }
+    shortest = {"headend": "csr1", "color": 100, "endpoint": "pe2", "dynamic": {"metric": "delay"}}
+    data["srv6"] = {"fast_reroute": "link", "mobile": mobile, "policies": [shortest, by_chengdu]}
+    file = tmp_path / "over-srv6.yml"
+    file.write_text(yaml.safe_dump(data))
+    out = run(file, tmp_path / "run")
+    measured = json.loads((out / "result.json").read_text())["measurements"]
+    n3, n9 = (measured[f"{window}.ue1-archive"]["owd_ms"]["up"]["p50"] for window in ("before", "edge"))
+    assert n9 - n3 > 0.8, "N9 goes by Chengdu, 205 km further than N3"
