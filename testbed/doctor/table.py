@@ -24,7 +24,9 @@ _EXTRA_MODULES = "Ubuntu: linux-modules-extra-$(uname -r)"
 _OVS_PROGRAMS = ("ovs-vsctl", "ovs-vswitchd", "ovsdb-server", "ovsdb-tool", "ovs-appctl", "ovs-ofctl")
 _DT4_TABLE = 101
 _END_DT4 = f"seg6local action End.DT4 vrftable {_DT4_TABLE}"
+_END_DT46 = f"seg6local action End.DT46 vrftable {_DT4_TABLE}"
 _NEXT_CSID = "seg6local action End flavors next-csid"
+_END_X_NEXT_CSID = "seg6local action End.X nh6 fc00::1 flavors next-csid"
 
 _REQUIRED = (
     # name, probe, needed by, remedy
@@ -52,10 +54,22 @@ _OPTIONAL = (
     ("vxlan", link("vxlan", "id 1 dstport 4789"), "SD-WAN tunnels", _OTHER_KERNEL),
     ("vrf", link("vrf", "table 100"), "SRv6 VPNs for IPv4", _EXTRA_MODULES),
     ("srv6-encap", route("seg6 mode encap segs fc00::1"), "SRv6 headends", _OTHER_KERNEL),
+    ("srv6-encap-red", route("seg6 mode encap.red segs fc00::1"), "SRv6 headends", "Linux 6.1"),
+    ("srv6-l2encap", route("seg6 mode l2encap.red segs fc00::1"), "SRv6 VPNs of layer 2", "Linux 6.1"),
     ("srv6-end", route("seg6local action End"), "SRv6 routers", _OTHER_KERNEL),
+    ("srv6-end-x", route("seg6local action End.X nh6 fc00::1"), "SRv6 routers", _OTHER_KERNEL),
+    ("srv6-end-dx2", route("seg6local action End.DX2 oif bl-probe"), "SRv6 VPNs of layer 2", _OTHER_KERNEL),
+    ("srv6-end-dx4", route("seg6local action End.DX4 nh4 192.0.2.1"), "SRv6 VPNs for IPv4", _OTHER_KERNEL),
+    ("srv6-end-dx6", route("seg6local action End.DX6 nh6 fc00::1"), "nothing yet", _OTHER_KERNEL),
     ("srv6-end-dt6", route("seg6local action End.DT6 table 254"), "SRv6 VPNs for IPv6", _OTHER_KERNEL),
     ("srv6-end-dt4", vrf_route(_END_DT4, _DT4_TABLE), "SRv6 VPNs for IPv4", "needs vrf"),
+    ("srv6-end-dt46", vrf_route(_END_DT46, _DT4_TABLE), "SRv6 VPNs, one SID a router", "needs vrf"),
+    ("srv6-end-b6-encaps", route("seg6local action End.B6.Encaps srh segs fc00::1"), "binding SIDs", _OTHER_KERNEL),
+    ("srv6-psp", route("seg6local action End flavors psp"), "nothing yet", "Linux 6.3"),
+    ("srv6-usp", route("seg6local action End flavors usp"), "nothing yet", "no kernel has it so far"),
+    ("srv6-usd", route("seg6local action End flavors usd"), "nothing yet", "no kernel has it so far"),
     ("srv6-next-csid", route(_NEXT_CSID), "micro-SIDs", "Linux 6.1, iproute2 6.1"),
+    ("srv6-end-x-csid", route(_END_X_NEXT_CSID), "micro-SIDs", "Linux 6.6, iproute2 6.1"),
     ("tc-bpf", tc_bpf, "user plane ebpf", "a kernel with BPF, and libbpf1"),
     ("clang", program(("clang", "--version")), "building user plane ebpf", "apt install clang"),
     ("ovs-kernel", ovs_datapath, "fast CPEs", "modprobe openvswitch"),

@@ -27,7 +27,7 @@ ROOM = 256
 Each is an IPv6 header and an SRH with all of six segments but the first: 40 + 8 + 5·16 (RFC 8986 §5.2).
 """
 
-VRF = "srv6-end-dt4"
+VRF = "srv6-end-dt46"
 """The doctor's name for what VPNs do without if they have to."""
 
 LARGEST_MTU = 9000
@@ -39,10 +39,9 @@ _DIVERSITY = {"srlg": "SRLG"}
 
 def needs(srv6: Srv6) -> tuple[str, ...]:
     """What it takes of the kernel, by the doctor's names."""
-    mobile = srv6.mobile.given.values()
-    steers = any(tenant.steering for tenant in srv6.tenants.values()) or any(i.color is not None for i in mobile)
-    needed = ("srv6-encap", "srv6-end", "srv6-end-dt6")
-    return (*needed, *(("srv6-next-csid",) if srv6.compressed else ()), *(("nftables",) if steers else ()))
+    needed = ("srv6-encap-red", "srv6-end", "srv6-end-x", "srv6-end-dx4", "srv6-end-dt6", "srv6-end-b6-encaps")
+    compressed = ("srv6-next-csid", "srv6-end-x-csid") if srv6.compressed else ()
+    return (*needed, *compressed, "nftables")
 
 
 def with_room(links: tuple[LinkPlan, ...], graph: Graph, wanted: Links) -> tuple[LinkPlan, ...]:
