@@ -112,6 +112,11 @@ def udp_port_packets(port: int) -> socket.socket:
     return packets
 
 
+def only_ending(packets: socket.socket, tail: bytes) -> None:
+    """Let a packet socket take only packets whose last eight octets are `tail`, whatever is in front of them."""
+    _attach(packets, _only_ending(*struct.unpack("!II", tail)))
+
+
 def mac(packets: socket.socket) -> bytes:
     """The MAC address of a packet socket's interface."""
     address: bytes = packets.getsockname()[4]
@@ -137,6 +142,22 @@ def _only_udp_port(port: int) -> Program:
         (equal, 2, 0, port),
         (load_half_behind_header, 0, 0, 2),
         (equal, 0, 1, port),
+        (take, 0, 0, _MAX_DATAGRAM),
+        (take, 0, 0, 0),
+    )
+
+
+def _only_ending(first: int, second: int) -> Program:
+    """As `_only`, for the two last words of a packet: tunnels put headers in front, so these stay where they are."""
+    load_length, subtract, to_index, load_word_at_index, equal, take = 0x80, 0x14, 0x07, 0x40, 0x15, 0x06
+    return (
+        (load_length, 0, 0, 0),
+        (subtract, 0, 0, 8),
+        (to_index, 0, 0, 0),
+        (load_word_at_index, 0, 0, 0),
+        (equal, 0, 3, first),
+        (load_word_at_index, 0, 0, 4),
+        (equal, 0, 1, second),
         (take, 0, 0, _MAX_DATAGRAM),
         (take, 0, 0, 0),
     )

@@ -11,20 +11,22 @@ from urllib.parse import quote, urlencode
 import typer
 from rich.console import Console
 
+from testbed.cli import srv6_trace
 from testbed.cli.options import Json
 from testbed.cli.running import Lab, running_lab
 from testbed.cli.srv6_tables import counter_table, path_tables, policy_table, router_table, tenant_table
 from testbed.errors import BearerlabError, InputError, Problem, RunInvalidError
+from testbed.plan.processes import CONTROLLER
 from testbed.run.management import exchange
 from testbed.scenario.load import assigned
 
-CONTROLLER = "controller"
 NORTHBOUND = f"{CONTROLLER}.sock"
 """The socket of the controller's API in the lab's directory; a controller of switches has none."""
 
 app = typer.Typer(help="Show the SRv6 underlay of a running lab, and its policies.", no_args_is_help=True)
 policy = typer.Typer(help="Add and remove SR Policies.", no_args_is_help=True)
 app.add_typer(policy, name="policy")
+app.command("trace")(srv6_trace.command)
 
 Name = Annotated[str, typer.Argument(help="The policy, such as pe1/100/pe2.", metavar="HEADEND/COLOR/ENDPOINT")]
 

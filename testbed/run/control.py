@@ -25,7 +25,7 @@ from urllib.parse import unquote
 
 from testbed.errors import BearerlabError, InputError, Problem
 from testbed.plan.describe import describe
-from testbed.plan.model import Plan
+from testbed.plan.model import Plan, PlannedNode
 from testbed.plan.profiles import Known, Presets, changed
 from testbed.plan.queues import queue_problems
 from testbed.run.links import Links
@@ -108,10 +108,16 @@ def nodes_json(plan: Plan, namespaces: Mapping[str, str]) -> list[dict[str, Any]
             "name": node.name,
             "role": node.role,
             "namespace": namespaces[node.name],
-            "addresses": [address.partition("/")[0] for port in node.interfaces for address in port.addresses],
+            "addresses": [address.partition("/")[0] for address in _addresses(node)],
         }
         for node in plan.nodes
     ]
+
+
+def _addresses(node: PlannedNode) -> Iterator[str]:
+    """Those of its interfaces first, then what it has on `lo`: its own if it is a router, services if it is a host."""
+    yield from (address for port in node.interfaces for address in port.addresses)
+    yield from node.loopback
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.command import bearerlab, events, leftovers
+from tests.support.command import BEARERLAB, bearerlab, events, leftovers
+from tests.support.polling import eventually
 from tests.support.scenario import LOCAL_BREAKOUT, SCENARIOS
 
 pytestmark = [pytest.mark.scenario, pytest.mark.slow]
@@ -98,3 +99,33 @@ def test_the_5g_core_rides_on_it(tmp_path: Path) -> None:
     measured = json.loads((out / "result.json").read_text())["measurements"]
     n3, n9 = (measured[f"{window}.ue1-archive"]["owd_ms"]["up"]["p50"] for window in ("before", "edge"))
     assert n9 - n3 > 0.8, "N9 goes by Chengdu, 205 km further than N3"
+
+
+def test_the_verbs_of_a_running_lab(tmp_path: Path) -> None:
+    up = [BEARERLAB, "up", str(SCENARIOS / "srv6-usid.yml"), "--out", str(tmp_path / "up")]
+    with subprocess.Popen(up, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        (lab,) = eventually(lambda: events(tmp_path / "up", "lab"), bool)
+        mine = ("--lab", lab["id"])
+
+        def srv6(*words: str) -> subprocess.CompletedProcess[str]:
+            return bearerlab("srv6", *words, *mine)
+
+        shown = eventually(lambda: srv6("show", "--json"), lambda done: done.returncode == 0)
+        (policy,) = json.loads(shown.stdout)["policies"]
+        assert policy["active"]["lists"][0]["segments"] == ["guangzhou>chongqing", "chengdu", "guiyang"]
+        assert "fcbb:bb00:d::/48" in srv6("show").stdout
+        traced = eventually(lambda: srv6("trace", "edge", "203.0.113.10", "--json"), lambda done: bool(done.stdout))
+        assert traced.returncode == 0, traced.stdout + traced.stderr
+        way = ["edge", "shanghai", "guangzhou", "chongqing", "chengdu", "guiyang", "cloud"]
+        assert [hop["node"] for hop in json.loads(traced.stdout)["hops"]] == way
+        assert "End.X" in srv6("path", "shanghai", "guiyang", "--color", "100").stdout
+        assert "End.DX4" in srv6("counters", "guiyang").stdout
+        assert srv6("policy", "add", "shanghai/100/guiyang", "metric=delay").returncode == 0
+        traced = srv6("trace", "edge", "203.0.113.10", "--json")
+        assert [hop["node"] for hop in json.loads(traced.stdout)["hops"]] == [*way[:3], *way[5:]]
+        refused = srv6("policy", "add", "shanghai/9/guiyang", "metric=delay", "bound=1ms", "--strict")
+        assert refused.returncode == 2
+        assert "a delay of at most 1000 µs" in refused.stderr
+        assert srv6("policy", "remove", "shanghai/100/guiyang").returncode == 0
+        process.communicate(b"exit\n", timeout=60)
+    assert leftovers(lab["id"]) == []
