@@ -12,7 +12,7 @@ UML_TESTS=(
     tests/netns/test_links_netem.py tests/netns/test_links_conformance.py
     tests/netns/test_controllers_ovs.py tests/netns/test_traffic_linkprobe.py tests/scenario/test_netem.py
 )
-QEMU_TESTS=(tests/netns/test_doctor_vrf.py)
+QEMU_TESTS=(tests/netns/test_doctor_vrf.py tests/netns/test_srv6_vrf.py)
 # An emulated processor had better read its clock without leaving the guest, and do nothing for safety's sake.
 QEMU_KERNEL='mitigations=off init_on_alloc=0 no5lvl tsc=reliable clocksource=tsc'
 
@@ -45,7 +45,7 @@ prepare_uml() {
     mkdir -p "$DIR/uml/lib" && ln -sfn ../usr/lib/uml/modules "$DIR/uml/lib/modules"
 }
 
-# Ends as the tests in the guest did, which leave their exit code in build/vm/out.
+# Ends as the tests in the guest did, which leave their exit code in build/vm/out; with 3 if there is no guest at all.
 run_uml() {
     say "booting User-Mode Linux $(ls "$DIR/uml/lib/modules")"
     rm -rf "$DIR/out" && mkdir "$DIR/out"
@@ -53,6 +53,11 @@ run_uml() {
     timeout -k 10 600 "$DIR/uml/usr/bin/linux.uml" mem=1G root=/dev/root rootfstype=hostfs rootflags=/ ro console=tty0 \
         quiet loglevel=0 panic=-1 uml_dir="$PWD/$DIR/out/" con=null con0=null,fd:1 ssl=null \
         init="$PWD/setup/test-vm.sh" -- --in-uml "$@" </dev/null 2>&1 | sed -u 's/\r$//' || true
+    if [ ! -f "$DIR/out/started" ]; then
+        # Its registers (AMX) do not fit into what Linux 6.1 has for them there.
+        say "User-Mode Linux does not start on this processor: what needs it is not tested" >&2
+        return 3
+    fi
     [ -f "$DIR/out/status" ] || { say "the guest did not end its tests within 10 minutes" >&2; return 1; }
     return "$(<"$DIR/out/status")"
 }
@@ -72,6 +77,7 @@ in_uml() {
     mkdir -p "$PWD" && mount --bind /run/checkout "$PWD"
     cd "$PWD"
     mount -t hostfs -o "$PWD/$DIR/out" out /mnt
+    touch /mnt/started
     ip link set lo up
     # The kernel loads what it is asked for, from there.
     printf '#!/bin/sh\nexec modprobe -d %q "$@"\n' "$PWD/$DIR/uml" >/run/modprobe
@@ -141,9 +147,9 @@ main() {
     [ $# != 0 ] || prepare_qemu
     local status=0
     if [ $# != 0 ]; then
-        run_uml "$@" || status=1
+        run_uml "$@" || status=$?
     else
-        run_uml "${UML_TESTS[@]}" || status=1
+        run_uml "${UML_TESTS[@]}" || status=$?
         run_qemu "${QEMU_TESTS[@]}" || status=1
     fi
     say "ended with $status after $SECONDS s"

@@ -38,12 +38,20 @@ def prepare(routers: Iterable[Router], states: Mapping[str, RouterState], mtu: i
     CommandError for what a kernel refuses, HostError for a setting that it does not have.
     """
     there = [router for router in routers if exists(router.namespace)]
+    for router in there:
+        # First: an interface that comes into a VRF would lose its addresses.
+        _write(router, _SYSCTLS)
     for done in run(command for router in there for command in _commands(router, states, mtu)):
         _check(done)
     for router in there:
-        with suppress(FileNotFoundError), entered(router.namespace):
-            vrfs = router.name in states and states[router.name].vrfs
-            write_sysctls(_SYSCTLS | _seg6_sysctls() | (_STRICT_VRF if vrfs else {}))
+        vrfs = router.name in states and states[router.name].vrfs
+        _write(router, _STRICT_VRF if vrfs else {}, seg6=True)
+
+
+def _write(router: Router, settings: Mapping[str, int], *, seg6: bool = False) -> None:
+    """Nothing if the router has gone meanwhile."""
+    with suppress(FileNotFoundError), entered(router.namespace):
+        write_sysctls({**settings, **(_seg6_sysctls() if seg6 else {})})
 
 
 def _commands(router: Router, states: Mapping[str, RouterState], mtu: int) -> tuple[Command, Command]:
