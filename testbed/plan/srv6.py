@@ -19,7 +19,7 @@ from testbed.plan.profiles import LinkPlan
 from testbed.plan.tenants import Json, Tenants
 from testbed.scenario.impairment import Links
 from testbed.scenario.model import Scenario
-from testbed.scenario.srv6 import Candidate, Dynamic, FlexAlgo, LinkAttributes, Policy, SegmentList, Srv6
+from testbed.scenario.srv6 import Candidate, Constraints, Dynamic, LinkAttributes, Policy, SegmentList, Srv6
 
 ROOM = 256
 """Bytes that links between routers have for SRv6: a policy's encapsulation, and that of a repair around it.
@@ -223,7 +223,7 @@ def _dynamic(dynamic: Dynamic) -> Json:
     }
 
 
-def _constraints(given: Dynamic | FlexAlgo) -> Json:
+def _constraints(given: Constraints) -> Json:
     return {
         "exclude_any": given.exclude,
         "include_any": given.include_any,

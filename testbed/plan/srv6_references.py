@@ -13,7 +13,7 @@ from testbed.plan.names import Names
 from testbed.plan.profiles import LinkPlan
 from testbed.plan.srv6 import ROOM, largest_inner_mtu, mtu_given, router_links
 from testbed.scenario.model import Scenario
-from testbed.scenario.srv6 import Dynamic, FlexAlgo, Policy, PolicyKey, SegmentList, Srv6
+from testbed.scenario.srv6 import Constraints, Dynamic, Policy, PolicyKey, SegmentList, Srv6
 from testbed.scenario.steps import ChangePolicy, Restart
 
 LEAST_MTU = 1280
@@ -123,7 +123,7 @@ class Srv6References:
         if key.headend == key.endpoint:
             yield Problem(f"{where}.endpoint", f'"{key.endpoint}"', "another router than the headend")
 
-    def _constraints(self, where: str, given: Dynamic | FlexAlgo) -> Iterator[Problem]:
+    def _constraints(self, where: str, given: Constraints) -> Iterator[Problem]:
         for key, names, among in (
             ("include_any", given.include_any, self._affinities),
             ("include_all", given.include_all, self._affinities),

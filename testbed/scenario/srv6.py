@@ -156,12 +156,9 @@ class DisjointFrom(PolicyKey):
     )
 
 
-class Dynamic(Strict):
-    """A path that the controller computes, and again when the network changes (RFC 9256 §5.2)."""
+class Constraints(Strict):
+    """Which links a path may take (RFC 9350 §6)."""
 
-    metric: Literal["igp", "te", "delay", "hops"] = Field(
-        default="igp", description="What is minimised.", examples=["delay"]
-    )
     include_any: list[Label] = Field(
         default_factory=list, description="Only links with one of these affinities.", examples=[["gold"]]
     )
@@ -173,6 +170,14 @@ class Dynamic(Strict):
     )
     exclude_srlgs: list[Label] = Field(
         default_factory=list, description="No links with any of these shared risks.", examples=[["duct-1"]]
+    )
+
+
+class Dynamic(Constraints):
+    """A path that the controller computes, and again when the network changes (RFC 9256 §5.2)."""
+
+    metric: Literal["igp", "te", "delay", "hops"] = Field(
+        default="igp", description="What is minimised.", examples=["delay"]
     )
     bound: Duration | None = Field(default=None, description="The path's delay at most.", examples=["20ms"])
     bandwidth: LinkRate | None = Field(default=None, description="To reserve on every link.", examples=["1Gbit"])
@@ -245,22 +250,10 @@ class Policy(PolicyKey, _Path):
         return self.candidate_paths or [Candidate(dynamic=self.dynamic, explicit=self.explicit)]
 
 
-class FlexAlgo(Strict):
+class FlexAlgo(Constraints):
     """A flexible algorithm (RFC 9350): shortest paths over the links that it admits, with locators of its own."""
 
     metric: Literal["igp", "te", "delay"] = Field(default="igp", description="What is minimised.", examples=["delay"])
-    include_any: list[Label] = Field(
-        default_factory=list, description="Only links with one of these affinities.", examples=[["gold"]]
-    )
-    include_all: list[Label] = Field(
-        default_factory=list, description="Only links with all of these affinities.", examples=[["gold"]]
-    )
-    exclude: list[Label] = Field(
-        default_factory=list, description="No links with any of these affinities.", examples=[["leased"]]
-    )
-    exclude_srlgs: list[Label] = Field(
-        default_factory=list, description="No links with any of these shared risks.", examples=[["duct-1"]]
-    )
     colors: list[Color] = Field(
         min_length=1, description="Traffic of these colors takes it where there is no valid policy.", examples=[[300]]
     )
