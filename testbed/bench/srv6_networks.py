@@ -17,7 +17,7 @@ from typing import Any
 from controllers.kernel.install import Installer, Report
 from controllers.kernel.prepare import prepare
 from controllers.srv6.controller import Controller, Program
-from controllers.srv6.network import read_network
+from controllers.srv6.network import Network, read_network
 from testbed.errors import RunInvalidError
 from testbed.graph import Graph, Link, Node, Role, Tier
 from testbed.lab.engine import NodeEnd, emulate, link_engine
@@ -54,7 +54,7 @@ def full_mesh() -> FullMesh:
     """A policy from every city of Chinanet to every other, and a VPN that uses them all."""
     cities = sorted(read_map(_CHINANET))
     sites = {f"site{number}": city for number, city in enumerate(cities)}
-    drawn = resolve_carrier(sites)
+    drawn = _carrier(sites)
     routers = [node.name for node in drawn.with_role(Role.ROUTER)]
     policies = [
         {"headend": a, "color": 1, "endpoint": b, "dynamic": {"metric": "delay", "bandwidth": "1Mbit"}}
@@ -63,12 +63,11 @@ def full_mesh() -> FullMesh:
     attach = [link.name for link in drawn.links if link.tier is Tier.DATACENTRE]
     srv6 = {"tenants": {"mesh": {"attach": attach, "color": 1}}, "policies": policies}
     planned = _planned(drawn, {"srv6": srv6})
-    network = read_network(_network_text(planned, {}))
-    begin = time.perf_counter()
-    core = Controller(network)
-    computed = time.perf_counter() - begin
     with _bare_lab(planned) as running:
-        core = Controller(read_network(_network_text(planned, _namespaces(running))))
+        network = _network(planned, running)
+        begin = time.perf_counter()
+        core = Controller(network)
+        computed = time.perf_counter() - begin
         installed = _install(core, running)
     return FullMesh(len(core.policies), computed, installed)
 
@@ -81,8 +80,7 @@ def memory_gb(routers: int = 200) -> float:
     planned = _planned(_random_network(routers), {"srv6": {"fast_reroute": "link"}})
     before = _available_kb()
     with _bare_lab(planned) as running:
-        core = Controller(read_network(_network_text(planned, _namespaces(running))))
-        _install(core, running)
+        _install(Controller(_network(planned, running)), running)
         return (before - _available_kb()) / 1024**2
 
 
@@ -97,7 +95,7 @@ def cut_loss_ms(*, repaired: bool, cuts: int = CUTS) -> float:
     timeline = [{"link": {"name": _CUT, "state": "down"}, "as": "cut"}]
     igp = {"srv6": {"igp": {"flooding": "100ms"}, **({"fast_reroute": "link"} if repaired else {})}}
     rest = {"services": services, "probes": probes, "timeline": timeline, "links": {"probe": "off"}}
-    planned = _planned(resolve_carrier(_CITIES), igp | rest)
+    planned = _planned(_carrier(_CITIES), igp | rest)
     with _running_lab(planned) as (running, engine, directory):
         began = [_cut(engine) for _ in range(cuts)]
         running.supervisor.stop("probe-probe")
@@ -123,7 +121,7 @@ def _suffered(samples: list[dict[str, Any]], began: float, usual_ms: float) -> i
     return sum(sample["lost"] or sample["up_ms"] > 3 * usual_ms for sample in near)
 
 
-def resolve_carrier(sites: Mapping[str, str]) -> Graph:
+def _carrier(sites: Mapping[str, str]) -> Graph:
     """Chinanet with these sites."""
     loaded = validate("bench", {"name": "bench", "topology": {"name": "carrier", "params": {"sites": dict(sites)}}})
     assert loaded.scenario is not None
@@ -148,13 +146,10 @@ def _planned(graph: Graph, rest: Mapping[str, Any]) -> Plan:
     return plan(loaded, graph, PRESETS)
 
 
-def _network_text(planned: Plan, namespaces: Mapping[str, str]) -> str:
+def _network(planned: Plan, running: RunningLab) -> Network:
+    """What the controller of the plan is given in this lab."""
     text = next(process.config for process in planned.processes if process.name == CONTROLLER)
-    return text.replace("{base}", namespaces.get("", "bench"))
-
-
-def _namespaces(running: RunningLab) -> dict[str, str]:
-    return {"": running.names.base, **running.namespaces}
+    return read_network(text.replace("{base}", running.names.base))
 
 
 def _install(core: Controller, running: RunningLab) -> float:
