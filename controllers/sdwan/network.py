@@ -1,0 +1,243 @@
+"""The overlay that the controller is given: values, as the plan wrote them down (JSON, `read_overlay`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from ipaddress import IPv4Address, IPv4Network
+
+from pydantic import TypeAdapter
+
+from controllers.srv6.network import FlowMatch
+
+PROBE_VNI = 0xFF_FFFF
+"""The VXLAN network of probes; no tenant has it."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """A prefix on a LAN, and the MAC address of the host or function that has it."""
+
+    prefix: IPv4Network
+    mac: str
+
+
+@dataclass(frozen=True)
+class Lan:
+    """A port of an edge towards a tenant's hosts; `gateway` and `mac` are what the edge answers there with."""
+
+    port: int
+    tenant: str
+    gateway: IPv4Address
+    mac: str
+    prefix: IPv4Network
+    reaches: tuple[Reach, ...]
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """An edge's attachment to a transport, and what that carries each way; None for no limit."""
+
+    transport: str
+    address: IPv4Address
+    up_bps: int | None = None
+    down_bps: int | None = None
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A CPE. Probes enter and leave by `probe_port`; `replication_port` leads to what duplicates (IEEE 802.1CB)."""
+
+    name: str
+    dpid: int
+    namespace: str
+    probe_port: int
+    probe_mac: str
+    attachments: tuple[Attachment, ...]
+    lans: tuple[Lan, ...]
+    replication_port: int | None = None
+
+
+@dataclass(frozen=True)
+class Transport:
+    """An underlay service. `price` is that of a Mbit/s carried, in any currency; colors are of SR Policies under it."""
+
+    name: str
+    price: float = 0.0
+    colors: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class OverlayTunnel:
+    """A tunnel from `source` to `target`, that leaves `source` by OpenFlow port `port`; the way back is another one.
+
+    Probes go between addresses that no other tunnel has. `color` is that of the SR Policies that it rides: its outer
+    packets have the DSCP that the underlay steers by.
+    """
+
+    name: str
+    transport: str
+    source: str
+    target: str
+    port: int
+    probe_source: IPv4Address
+    probe_target: IPv4Address
+    color: int | None = None
+
+
+@dataclass(frozen=True)
+class Sla:
+    """Bounds: one-way delay and jitter (RFC 5481 §4.2, ms), loss (a share); None where any will do."""
+
+    delay_ms: float | None = None
+    jitter_ms: float | None = None
+    loss: float | None = None
+
+
+class Forwarding(StrEnum):
+    """How the tunnels of a class's demands are chosen among those that meet its SLA."""
+
+    PREFERRED = "preferred"
+    """The first transport in the order of the class."""
+    CHEAPEST = "cheapest"
+    BALANCE = "balance"
+    """Flows over all, by weight."""
+    DUPLICATE = "duplicate"
+    """Every packet over the two best."""
+
+
+@dataclass(frozen=True)
+class SlaClass:
+    """What a class of applications needs. Only `transports` may carry it; `weights` are theirs, to balance.
+
+    `dscp` marks its packets and its probes. Of two classes that cannot both have what they need, the one of the higher
+    `priority` has it. `limit_bps` is the most that an edge sends of it to another.
+    """
+
+    name: str
+    dscp: int
+    transports: tuple[str, ...]
+    sla: Sla = field(default_factory=Sla)
+    forwarding: Forwarding = Forwarding.PREFERRED
+    weights: tuple[int, ...] = ()
+    priority: int = 1
+    limit_bps: int | None = None
+
+
+@dataclass(frozen=True)
+class Application:
+    """Flows that are recognised by one of `matches`, or by the DNS names of their servers (`*.example.net`).
+
+    `tenant` is None for those of all tenants. The first application that matches counts.
+    """
+
+    name: str
+    sla_class: str
+    matches: tuple[FlowMatch, ...] = ()
+    names: tuple[str, ...] = ()
+    tenant: str | None = None
+
+
+@dataclass(frozen=True)
+class Demand:
+    """An application's traffic from one edge to another; `rate_bps` is what it is expected to be."""
+
+    application: str
+    source: str
+    target: str
+    rate_bps: int = 0
+
+    @property
+    def name(self) -> str:
+        """`video:cpe-edge>cpe-cloud`."""
+        return f"{self.application}:{self.source}>{self.target}"
+
+
+@dataclass(frozen=True)
+class Probing:
+    """How tunnels are measured, and how much it takes to believe it.
+
+    A probe goes every `interval_ms`; `lost` of them in a row without an answer, each for `timeout_ms`, are a blackout.
+    Quality is judged over windows of `window_ms`: after `bad` windows in a row that break an SLA it is broken, after
+    `good` ones that meet it with `margin` (a share of the bound) to spare it is met again.
+    """
+
+    interval_ms: float = 100.0
+    timeout_ms: float = 100.0
+    lost: int = 3
+    window_ms: float = 500.0
+    bad: int = 2
+    good: int = 6
+    margin: float = 0.1
+
+
+class Mode(StrEnum):
+    """What may be moved when an SLA is broken."""
+
+    STATIC = "static"
+    OVERLAY = "overlay"
+    UNDERLAY = "underlay"
+    JOINT = "joint"
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A customer's network of its own; `vni` keeps its packets apart (RFC 7348 §4)."""
+
+    name: str
+    vni: int
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """All of it. An edge reaches those that no tunnel of its own leads to by the first of `hubs` with one to both.
+
+    `demands` are all that there can be: one for each application between each two edges of its tenants.
+    """
+
+    edges: tuple[Edge, ...]
+    transports: tuple[Transport, ...]
+    tunnels: tuple[OverlayTunnel, ...]
+    tenants: tuple[Tenant, ...]
+    classes: tuple[SlaClass, ...]
+    applications: tuple[Application, ...]
+    demands: tuple[Demand, ...]
+    hubs: tuple[str, ...] = ()
+    probing: Probing = field(default_factory=Probing)
+    mode: Mode = Mode.OVERLAY
+
+    @cached_property
+    def edge(self) -> dict[str, Edge]:
+        """Name → edge."""
+        return {edge.name: edge for edge in self.edges}
+
+    @cached_property
+    def tunnel(self) -> dict[str, OverlayTunnel]:
+        """Name → tunnel."""
+        return {tunnel.name: tunnel for tunnel in self.tunnels}
+
+    @cached_property
+    def class_of(self) -> dict[str, SlaClass]:
+        """Application → its class."""
+        by_name = {each.name: each for each in self.classes}
+        return {application.name: by_name[application.sla_class] for application in self.applications}
+
+    def between(self, source: str, target: str) -> tuple[OverlayTunnel, ...]:
+        """The tunnels from one edge to another."""
+        return tuple(tunnel for tunnel in self.tunnels if (tunnel.source, tunnel.target) == (source, target))
+
+    def next_edge(self, source: str, target: str) -> str | None:
+        """Where `source` sends what is for `target`: there, or to a hub; None if there is no way."""
+        ways = {(tunnel.source, tunnel.target) for tunnel in self.tunnels}
+        if (source, target) in ways:
+            return target
+        return next((hub for hub in self.hubs if (source, hub) in ways and (hub, target) in ways), None)
+
+
+_OVERLAY = TypeAdapter(Overlay)
+
+
+def read_overlay(text: str) -> Overlay:
+    """The overlay in a JSON text; pydantic's ValidationError for what is not one."""
+    return _OVERLAY.validate_json(text)
