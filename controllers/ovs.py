@@ -22,6 +22,7 @@ from typing import Protocol
 
 from testbed import doctor
 from testbed.errors import RunInvalidError
+from testbed.plan.model import PlannedEdge, PlannedTunnel
 
 BRIDGE = "br0"
 
@@ -68,6 +69,8 @@ class Switch:
     interfaces: tuple[str, ...]
     controller: str | None = None
     datapath_type: str = "netdev"
+    edge: PlannedEdge | None = None
+    """What it has beside `interfaces` as an edge of an overlay."""
 
     @property
     def database(self) -> str:
@@ -124,7 +127,27 @@ def configure_argv(switch: Switch) -> tuple[str, ...]:
         argv += ["--", "set-controller", BRIDGE, switch.controller]
         # The controller is reached by a management interface: no hidden flows for it on the bridge.
         argv += ["--", "set", "controller", BRIDGE, "connection-mode=out-of-band"]
-    return tuple(argv)
+    return (*argv, *(_edge(switch.edge, switch.datapath_type) if switch.edge else ()))
+
+
+def _edge(edge: PlannedEdge, datapath_type: str) -> Iterator[str]:
+    for bridge in edge.bridges:
+        yield from ("--", "add-br", bridge.name, "--", "set", "bridge", bridge.name, f"datapath_type={datapath_type}")
+        # It switches by itself, as it has no controller.
+        yield from ("fail-mode=standalone", f'other-config:hwaddr="{bridge.mac}"')
+        yield from ("--", "add-port", bridge.name, bridge.ifname)
+    for tunnel in edge.tunnels:
+        yield from ("--", "add-port", BRIDGE, tunnel.name, "--", "set", "interface", tunnel.name, *_vxlan(tunnel))
+    probes = edge.probes
+    yield from ("--", "add-port", BRIDGE, probes.ifname, "--", "set", "interface", probes.ifname, "type=internal")
+    yield from (f"ofport_request={probes.port}", f'mac="{probes.mac}"')
+
+
+def _vxlan(tunnel: PlannedTunnel) -> Iterator[str]:
+    yield from ("type=vxlan", f"ofport_request={tunnel.port}", "options:key=flow")
+    yield from (f"options:local_ip={tunnel.local}", f"options:remote_ip={tunnel.remote}")
+    # DSCP is the upper six bits of the octet.
+    yield f"options:tos={'inherit' if tunnel.dscp is None else hex(tunnel.dscp << 2)}"
 
 
 @contextmanager
@@ -195,8 +218,10 @@ def _attached(ofport: object) -> bool:
 def _take_down(switch: Switch, daemons: Sequence[Daemon]) -> None:
     if len(daemons) == 2 and daemons[1].poll() is None:
         # The kernel's datapath goes with its last bridge; it would outlive the daemon otherwise.
+        bridges = (BRIDGE, *(bridge.name for bridge in (switch.edge.bridges if switch.edge else ())))
+        removals = (argument for name in bridges for argument in ("--", "--if-exists", "del-br", name))
         with suppress(OvsError):
-            _run(switch, (*_vsctl(switch), "--if-exists", "del-br", BRIDGE))
+            _run(switch, (*_vsctl(switch), *removals))
     for daemon in reversed(daemons):
         _end(daemon)
     shutil.rmtree(switch.directory, ignore_errors=True)

@@ -28,10 +28,15 @@ class Role(StrEnum):
     ROUTER = "router"
     LAN = "lan"
     CPE = "cpe"
+    EDGE = "edge"
+    """A CPE in a scenario with an overlay: it routes between its LANs and its transports."""
     HOST = "host"
     UPF = "upf"
     SMF = "smf"
 
+
+CPES = frozenset({Role.CPE, Role.EDGE})
+"""Roles with an Open vSwitch under the controller."""
 
 LAYER2 = frozenset({Role.LAN, Role.CPE})
 """Roles that bridge: they have no addresses, and the links around them make one subnet."""

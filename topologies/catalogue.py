@@ -20,12 +20,14 @@ from topologies.file import read_topology
 from topologies.graphml import read_graphml
 from topologies.importers import ImportParams
 from topologies.metro import MetroParams, ParameterError, metro
+from topologies.sdwan import SdwanParams, sdwan
 
 P = TypeVar("P", bound=Strict)
 
 TOPOLOGIES: dict[str, tuple[type[Strict], Callable[[Any], Graph]]] = {
     "carrier": (CarrierParams, carrier),
     "metro": (MetroParams, metro),
+    "sdwan": (SdwanParams, sdwan),
 }
 """Name → its parameters' model and the function from parameters to graph."""
 

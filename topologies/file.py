@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import networkx as nx
-from pydantic import Field, FiniteFloat, ValidationError
+from pydantic import AfterValidator, Field, FiniteFloat, ValidationError
 
 from testbed.errors import InputError, Problem
 from testbed.graph import LAYER2, Graph, Link, Node, Role, Tier
@@ -21,11 +21,17 @@ MAX_LINKS, MAX_LANS, MAX_PORTS = 30_000, 250, 250
 """So many links, LANs (and CPEs), and nodes on one LAN the plan has addresses for."""
 
 
+def _not_edge(role: Role) -> Role:
+    if role is Role.EDGE:
+        raise ValueError("want cpe, which a scenario with `sdwan` makes an edge")
+    return role
+
+
 class FileNode(Strict):
     """A node of a topology file."""
 
     name: Name = Field(description="The node's name.", examples=["csr1"])
-    role: Role = Field(description="What it does.", examples=["router"])
+    role: Annotated[Role, AfterValidator(_not_edge)] = Field(description="What it does.", examples=["router"])
     site: str = Field(default="", description="Where it stands.", examples=["metro"])
     position: tuple[FiniteFloat, FiniteFloat] = Field(
         default=(0.0, 0.0), description="Degrees east and north, for the map.", examples=[[121.5, 31.2]]

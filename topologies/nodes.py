@@ -117,7 +117,12 @@ class Cpe(LabSwitch):
             run_ip(bridge_script(self.planned), where=self.netns)
 
 
-NODE_CLASSES: dict[Role, type[LabNode]] = {Role.ROUTER: Router, Role.LAN: KernelBridge, Role.CPE: Cpe}
+NODE_CLASSES: dict[Role, type[LabNode]] = {
+    Role.ROUTER: Router,
+    Role.LAN: KernelBridge,
+    Role.CPE: Cpe,
+    Role.EDGE: Cpe,
+}
 """Role → class; nodes of other roles are plain `LabNode`s."""
 
 

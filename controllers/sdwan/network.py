@@ -37,10 +37,11 @@ class Lan:
 
 @dataclass(frozen=True)
 class Attachment:
-    """An edge's attachment to a transport, and what that carries each way; None for no limit."""
+    """An edge's attachment to a transport at `router`, and what that carries each way; None for no limit."""
 
     transport: str
     address: IPv4Address
+    router: str
     up_bps: int | None = None
     down_bps: int | None = None
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_interface
 
-from testbed.graph import LAYER2, Role
+from testbed.graph import CPES, LAYER2, Role
 from testbed.lab.names import Names
 from testbed.links.engine import EmulatedLink
-from testbed.plan.model import LinkEnd, Plan, PlannedLink, PlannedNode, Route
+from testbed.plan.model import LinkEnd, Plan, PlannedEdge, PlannedLink, PlannedNode, Route
 
 BRIDGE = "br0"
 """The kernel bridge of a LAN."""
@@ -51,6 +51,11 @@ def base_script(plan: Plan, names: Names) -> str:
 def node_script(node: PlannedNode) -> str:
     """Bring the node's interfaces up and give it addresses and routes; a LAN gets its bridge."""
     return _script(_node_lines(node)) + (bridge_script(node) if node.role is Role.LAN else "")
+
+
+def edge_script(edge: PlannedEdge) -> str:
+    """Give an edge of the overlay its addresses, once its switch has made the interfaces that they belong to."""
+    return _script(_edge_lines(edge))
 
 
 def restore_script(node: PlannedNode, ifname: str) -> str:
@@ -109,7 +114,7 @@ def without_offloads(plan: Plan) -> dict[str, tuple[str, ...]]:
 
 def _in_user_space(link: PlannedLink, roles: dict[str, Role]) -> bool:
     tunnelling = {Role.GNB, Role.UPF} if link.emulated else set()
-    return not {roles[link.a.node], roles[link.b.node]}.isdisjoint({Role.UE, Role.CPE} | tunnelling)
+    return not {roles[link.a.node], roles[link.b.node]}.isdisjoint({Role.UE} | CPES | tunnelling)
 
 
 def _base_lines(plan: Plan, names: Names) -> Iterator[str]:
@@ -150,6 +155,16 @@ def _node_lines(node: PlannedNode) -> Iterator[str]:
         yield f"addr add {node.management} dev {MANAGEMENT}"
     # Routes on a link first: the gateways of the others have to be reachable.
     yield from (_route_line(route) for route in sorted(node.routes, key=lambda route: route.via is not None))
+
+
+def _edge_lines(edge: PlannedEdge) -> Iterator[str]:
+    for bridge in edge.bridges:
+        yield f"link set {bridge.name} up"
+        yield f"addr add {bridge.address} dev {bridge.name}"
+        yield from (_route_line(route) for route in bridge.routes)
+    # Nobody answers for the other end of a tunnel: flows deliver what comes to whoever has the port.
+    yield f"link set {edge.probes.ifname} arp off up"
+    yield from (f"addr add {address} dev {edge.probes.ifname}" for address in edge.probes.addresses)
 
 
 def _route_line(route: Route) -> str:

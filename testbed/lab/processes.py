@@ -103,9 +103,13 @@ class Supervisor:
             "{state}": str(self._ledger.directory),
             "{base}": self._names.base,
         }
-        if process.config:
-            config.parent.mkdir(parents=True, exist_ok=True)
-            config.write_text(_fill(process.config, values))
+        texts = {config: process.config} if process.config else {}
+        for name, text in process.files:
+            file = config.with_name(f"{process.name}-{name}.json")
+            values[f"{{{name}}}"], texts[file] = str(file), text
+        for file, text in texts.items():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(_fill(text, values))
         self.start(Command(process.name, process.node, tuple(_fill(word, values) for word in process.argv)))
 
     def start(self, command: Command) -> None:

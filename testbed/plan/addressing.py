@@ -12,7 +12,7 @@ from ipaddress import IPv4Network, IPv6Network
 
 import networkx as nx
 
-from testbed.graph import LAYER2, Graph, Link, Role
+from testbed.graph import CPES, LAYER2, Graph, Link, Role
 
 LOOPBACK4 = IPv4Network("10.255.0.0/16")
 LINKS4 = IPv4Network("10.1.0.0/16")
@@ -23,7 +23,7 @@ LINKS6 = IPv6Network("fd00:1::/48")
 LANS6 = IPv6Network("fd00:10::/32")
 
 RESERVED_NAMES = frozenset(
-    {"all", "br0", "controller", "default", "lo", "mgmt", "n6", "ovs-netdev", "ovs-system", "sr0", "wire"}
+    {"all", "br0", "controller", "default", "lo", "mgmt", "n6", "ovs-netdev", "ovs-system", "probes", "sr0", "wire"}
 )
 """Interfaces and processes of a lab have these names already, or the kernel refuses them: no node may."""
 
@@ -70,6 +70,10 @@ class Subnet:
         return f"{address4}/{self.prefix4.prefixlen}", f"{address6}/{self.prefix6.prefixlen}"
 
 
+GATEWAYS = (Role.ROUTER, Role.EDGE)
+"""Roles that are others' default gateways."""
+
+
 def ifname(link: Link, node: str) -> str:
     """The interface of `link` at `node` is called after the peer."""
     return link.b if node == link.a else link.a
@@ -90,7 +94,8 @@ def loopbacks(graph: Graph) -> dict[str, tuple[str, str]]:
 
 def management(graph: Graph) -> dict[str, str]:
     """CPE → its address on the management network; the base namespace has the first one."""
-    return {cpe.name: f"{MANAGEMENT4[index]}/24" for index, cpe in enumerate(graph.with_role(Role.CPE), 2)}
+    cpes = (node for node in graph.nodes if node.role in CPES)
+    return {cpe.name: f"{MANAGEMENT4[index]}/24" for index, cpe in enumerate(cpes, 2)}
 
 
 def subnets(graph: Graph) -> tuple[Subnet, ...]:
@@ -117,7 +122,7 @@ def _layer2_domains(graph: Graph) -> Iterable[Subnet]:
     for index, domain in enumerate(nx.connected_components(bridges), 1):
         prefix4 = IPv4Network((int(LANS4.network_address) + (index << 8), 24))
         prefix6 = IPv6Network((int(LANS6.network_address) + (index << 80), 64))
-        ports = sorted(_ports_of_domain(graph, domain), key=lambda port: roles[port.node] is not Role.ROUTER)
+        ports = sorted(_ports_of_domain(graph, domain), key=lambda port: roles[port.node] not in GATEWAYS)
         hosts = {port: (str(prefix4[number]), str(prefix6[number])) for number, port in enumerate(ports, 1)}
         yield Subnet(prefix4, prefix6, hosts)
 
@@ -130,6 +135,6 @@ def _ports_of_domain(graph: Graph, domain: set[str]) -> Iterable[Port]:
 
 
 def gateway(graph: Graph, subnet: Subnet) -> Port | None:
-    """The first router's port in a subnet: the default gateway of everybody else there."""
-    routers = {node.name for node in graph.with_role(Role.ROUTER)}
-    return next((port for port in subnet.ports() if port.node in routers), None)
+    """The first port of a router or an edge in a subnet: the default gateway of everybody else there."""
+    roles = {node.name: node.role for node in graph.nodes}
+    return next((port for role in GATEWAYS for port in subnet.ports() if roles[port.node] is role), None)

@@ -10,20 +10,29 @@ from collections.abc import Iterator
 import networkx as nx
 
 from testbed.errors import Problem
-from testbed.graph import Graph, Node, Role
+from testbed.graph import CPES, Graph, Node, Role
 from testbed.plan.addressing import Subnet
+from testbed.plan.sdwan import lan_ports, tenant_of
 from testbed.scenario.model import Scenario
+from testbed.scenario.sdwan import Sdwan
 
 FUNCTIONS = (Role.GNB, Role.UPF, Role.SMF)
 
 
-def islands(graph: Graph, subnets: tuple[Subnet, ...]) -> dict[str, frozenset[int]]:
-    """Node → the islands on which it has an address; none for a node without one."""
+def islands(graph: Graph, subnets: tuple[Subnet, ...], sdwan: Sdwan | None = None) -> dict[str, frozenset[int]]:
+    """Node → the islands on which it has an address; none for a node without one.
+
+    An overlay joins the LANs of a tenant.
+    """
     routers = {node.name for node in graph.with_role(Role.ROUTER)}
+    lans = {port: f"tenant {tenant_of(link, sdwan)}" for port, link in lan_ports(graph, sdwan)} if sdwan else {}
     joined: nx.Graph[int | str] = nx.Graph()
     joined.add_nodes_from(range(len(subnets)))
     joined.add_edges_from(
         (i, port.node) for i, subnet in enumerate(subnets) for port in subnet.ports() if port.node in routers
+    )
+    joined.add_edges_from(
+        (i, lans[port]) for i, subnet in enumerate(subnets) for port in subnet.ports() if port in lans
     )
     number = {member: n for n, members in enumerate(nx.connected_components(joined)) for member in members}
     found: dict[str, set[int]] = {node.name: set() for node in graph.nodes}
@@ -38,12 +47,12 @@ class Connectivity:
 
     def __init__(self, scenario: Scenario, graph: Graph, subnets: tuple[Subnet, ...]) -> None:
         self.scenario, self.graph = scenario, graph
-        self._islands = islands(graph, subnets)
+        self._islands = islands(graph, subnets, scenario.sdwan)
         self._sessions = {session.ue: session.dnn for session in scenario.core.sessions}
 
     def problems(self) -> Iterator[Problem]:
         """Every problem: the topology's first, then the scenario's in the order of the file."""
-        for cpe in self.graph.with_role(Role.CPE):
+        for cpe in (node for node in self.graph.nodes if node.role in CPES):
             if not self.graph.links_of(cpe.name):
                 yield Problem(self._where(cpe), f'"{cpe.name}" (cpe), which has no link', "a link from it")
         if self.scenario.core.dnns:

@@ -32,6 +32,48 @@ class Route:
 
 
 @dataclass(frozen=True)
+class PlannedBridge:
+    """How an edge is attached to a transport: the bridge `name` over `ifname`, whose local port has the address."""
+
+    name: str
+    ifname: str
+    mac: str
+    address: str
+    routes: tuple[Route, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlannedTunnel:
+    """A VXLAN port of an edge (RFC 7348) and its OpenFlow number. Outer packets have the inner DSCP without `dscp`."""
+
+    name: str
+    port: int
+    local: str
+    remote: str
+    dscp: int | None = None
+
+
+@dataclass(frozen=True)
+class PlannedProbePort:
+    """Where probes of an edge's tunnels come and go: an interface of it, and its OpenFlow number."""
+
+    ifname: str
+    port: int
+    mac: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PlannedEdge:
+    """What the Open vSwitch of an edge has: `lans` are its OpenFlow ports 1, 2, … in this order."""
+
+    lans: tuple[str, ...]
+    bridges: tuple[PlannedBridge, ...]
+    tunnels: tuple[PlannedTunnel, ...]
+    probes: PlannedProbePort
+
+
+@dataclass(frozen=True)
 class PlannedNode:
     """A network namespace. `loopback` are addresses on `lo`; `forwards` turns IPv4 and IPv6 forwarding on."""
 
@@ -48,6 +90,8 @@ class PlannedNode:
     """OpenFlow datapath id of a CPE's bridge, None for other roles."""
     management: str | None = None
     """A CPE's address on the management network of the base namespace, with prefix length."""
+    edge: PlannedEdge | None = None
+    """What an edge of the overlay has instead of addresses on its interfaces."""
 
     def interface(self, name: str) -> PlannedInterface:
         """The interface called `name`; KeyError if there is none."""
@@ -134,6 +178,8 @@ class PlannedProcess:
     node: str | None
     argv: tuple[str, ...]
     config: str = ""
+    files: tuple[tuple[str, str], ...] = ()
+    """More texts that it reads: the name of the placeholder for the path of each (`{name}`), and the text."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from testbed.errors import InputError, Problem
 from testbed.graph import Graph, Node, Role
-from testbed.plan import addressing
+from testbed.plan import addressing, sdwan, srv6
 from testbed.plan.addressing import Port, Subnet
 from testbed.plan.changes import plan_changes, steered_links
 from testbed.plan.circuits import Tenancy
@@ -28,7 +28,7 @@ from testbed.plan.processes import controller_target, plan_link_probe, plan_prob
 from testbed.plan.profiles import Known, LinkPlan, Presets, plan_links
 from testbed.plan.references import References
 from testbed.plan.routing import Services, host_prefix, local_routes, plan_routes, pool_routes, router_graph
-from testbed.plan.srv6 import needs, network_text, with_room
+from testbed.plan.sdwan_references import SdwanReferences
 from testbed.plan.srv6_references import Srv6References
 from testbed.plan.tenants import Tenants
 from testbed.scenario.load import Loaded, in_the_file
@@ -48,7 +48,12 @@ def check(loaded: Loaded, graph: Graph | None, presets: Presets) -> tuple[Proble
     references = References(scenario, graph, links, subnets, known, left_out=loaded.left_out)
     underlay = Srv6References(scenario, graph, links, subnets, left_out=loaded.left_out)
     connectivity = Connectivity(scenario, graph, subnets)
-    found = (*connectivity.problems(), *references.problems(), *underlay.problems())
+    overlay = (
+        SdwanReferences(scenario, scenario.sdwan, graph, links, subnets, left_out=loaded.left_out).problems()
+        if scenario.sdwan
+        else ()
+    )
+    found = (*connectivity.problems(), *references.problems(), *underlay.problems(), *overlay)
     in_place = (replace(problem, where=in_the_file(problem.where, loaded.left_out)) for problem in found)
     return (*loaded.problems, *in_place)
 
@@ -63,7 +68,11 @@ def plan(loaded: Loaded, graph: Graph, presets: Presets, *, seed: int | None = N
     known = Known(presets, loaded.files)
     links = _links(scenario, graph, known)
     nodes = _nodes(scenario, graph, links)
-    network = network_text(scenario, graph, links, addressing.subnets(graph)) if scenario.srv6 else ""
+    subnets = addressing.subnets(graph)
+    network = srv6.network_text(scenario, graph, links, subnets) if scenario.srv6 else ""
+    overlay = sdwan.OverlayPlan(scenario, graph, links, subnets) if scenario.sdwan else None
+    nodes = tuple(_as_edge(node, overlay) if overlay and node.role is Role.EDGE else node for node in nodes)
+    overlay_text = overlay.text({node.name: node.datapath_id or 0 for node in nodes}) if overlay else ""
     steered = steered_links(scenario)
     planned_links = tuple(_link(link, steered) for link in links)
     return Plan(
@@ -78,9 +87,9 @@ def plan(loaded: Loaded, graph: Graph, presets: Presets, *, seed: int | None = N
         ),
         sessions=tuple(_sessions(scenario, graph)),
         controller=controller_target(nodes),
-        srv6=needs(scenario.srv6) if scenario.srv6 else None,
+        srv6=srv6.needs(scenario.srv6) if scenario.srv6 else None,
         smf=next((node.name for node in nodes if node.role is Role.SMF and scenario.core.dnns), None),
-        processes=tuple(plan_processes(scenario, nodes, network)),
+        processes=tuple(plan_processes(scenario, nodes, network, overlay_text)),
         probes=(*plan_link_probe(scenario.links.probe, planned_links), *plan_probes(scenario)),
         flows=tuple(_flows(scenario, graph)),
         captures=tuple(_captures(scenario, graph, nodes)),
@@ -89,16 +98,21 @@ def plan(loaded: Loaded, graph: Graph, presets: Presets, *, seed: int | None = N
 
 
 def _as_used(scenario: Scenario, graph: Graph) -> Graph:
-    """Without a core there are no PDU sessions: then a gNB is a router and a UE a host, with addresses by plan."""
-    if scenario.core.dnns:
-        return graph
-    plain = {Role.GNB: Role.ROUTER, Role.UE: Role.HOST}
-    return replace(graph, nodes=tuple(replace(node, role=plain.get(node.role, node.role)) for node in graph.nodes))
+    """Nodes in the roles that the scenario gives them.
+
+    Without a core there are no PDU sessions: then a gNB is a router and a UE a host, with addresses by plan. With an
+    overlay a CPE is an edge of it.
+    """
+    plain = {} if scenario.core.dnns else {Role.GNB: Role.ROUTER, Role.UE: Role.HOST}
+    used = plain | ({Role.CPE: Role.EDGE} if scenario.sdwan else {})
+    return replace(graph, nodes=tuple(replace(node, role=used.get(node.role, node.role)) for node in graph.nodes))
 
 
 def _links(scenario: Scenario, graph: Graph, known: Known) -> tuple[LinkPlan, ...]:
     links = plan_links(graph.links, scenario.links, known)
-    return with_room(links, graph, scenario.links) if scenario.srv6 else links
+    if scenario.srv6:
+        links = srv6.with_room(links, graph, scenario.links)
+    return sdwan.with_room(links, graph, scenario.sdwan, scenario.links) if scenario.sdwan else links
 
 
 def _nodes(scenario: Scenario, graph: Graph, links: tuple[LinkPlan, ...]) -> tuple[PlannedNode, ...]:
@@ -166,6 +180,12 @@ def _node(  # noqa: PLR0913
         datapath_id=datapath_id,
         management=management,
     )
+
+
+def _as_edge(node: PlannedNode, overlay: sdwan.OverlayPlan) -> PlannedNode:
+    """Its addresses and routes are those of bridges, and LANs are answered by its flows."""
+    interfaces = tuple(replace(port, addresses=()) for port in node.interfaces)
+    return replace(node, interfaces=interfaces, routes=(), edge=overlay.planned(node.name))
 
 
 def _interfaces(

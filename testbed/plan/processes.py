@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from testbed.graph import Role
+from testbed.graph import CPES, Role
 from testbed.plan.addressing import MANAGEMENT4
 from testbed.plan.model import LinkEnd, PlannedLink, PlannedNode, PlannedProcess
 from testbed.scenario.model import Core, HttpProbe, Scenario, StampProbe
@@ -26,6 +26,9 @@ CONTROLLER = "controller"
 SEGMENT_PROBE = "segments.all"
 """What measures links and segment lists for the controller."""
 
+TUNNEL_PROBE = "tunnels.all"
+"""What measures overlay tunnels for the controller."""
+
 LINK_PROBE = "links.all"
 """The probe of the links; a scenario's own have no dot in their names."""
 
@@ -33,16 +36,21 @@ MOST_LINK_PROBES = 500
 """A second, over all links: probes must not be what makes a host fall behind."""
 
 
-def plan_processes(scenario: Scenario, nodes: Sequence[PlannedNode], network: str = "") -> Iterator[PlannedProcess]:
+def plan_processes(
+    scenario: Scenario, nodes: Sequence[PlannedNode], network: str = "", overlay: str = ""
+) -> Iterator[PlannedProcess]:
     """Everything that serves, in the order in which it starts: what others talk to comes first.
 
-    `network` is what the controller of the underlay is given; empty without one.
+    `network` and `overlay` are what the controller is given of the underlay and of the overlay; empty without one.
     """
-    if network or _with_role(nodes, Role.CPE):
-        yield _controller(nodes, network)
+    if network or _cpes(nodes):
+        yield _controller(nodes, network, overlay)
     if scenario.srv6 and scenario.srv6.measure:
         argv = ("{python}", "-m", "traffic.policy_probe", "--name", SEGMENT_PROBE)
         yield PlannedProcess(SEGMENT_PROBE, None, (*argv, "--northbound", f"{{state}}/{CONTROLLER}.sock"))
+    if overlay:
+        argv = ("{python}", "-m", "traffic.tunnel_probe", "--name", TUNNEL_PROBE)
+        yield PlannedProcess(TUNNEL_PROBE, None, (*argv, "--northbound", f"{{state}}/{CONTROLLER}.sock"))
     yield from _servers(scenario)
     if scenario.core.dnns:
         yield from (_upf(upf, nodes, scenario.core) for upf in _with_role(nodes, Role.UPF))
@@ -52,7 +60,7 @@ def plan_processes(scenario: Scenario, nodes: Sequence[PlannedNode], network: st
 
 def controller_target(nodes: Sequence[PlannedNode]) -> str | None:
     """Where CPEs find the controller, as Open vSwitch writes it; None if there is no CPE."""
-    return f"tcp:{MANAGEMENT4[1]}:{OPENFLOW_PORT}" if _with_role(nodes, Role.CPE) else None
+    return f"tcp:{MANAGEMENT4[1]}:{OPENFLOW_PORT}" if _cpes(nodes) else None
 
 
 def plan_probes(scenario: Scenario) -> Iterator[PlannedProcess]:
@@ -90,15 +98,25 @@ def _with_role(nodes: Sequence[PlannedNode], role: Role) -> list[PlannedNode]:
     return [node for node in nodes if node.role is role]
 
 
-def _controller(nodes: Sequence[PlannedNode], network: str) -> PlannedProcess:
+def _controller(nodes: Sequence[PlannedNode], network: str, overlay: str) -> PlannedProcess:
     """One process for the CPEs and the underlay."""
     argv: tuple[str, ...] = ("{python}", "-m", "controllers.launch")
-    if _with_role(nodes, Role.CPE):
-        argv += ("--listen", f"{MANAGEMENT4[1]}:{OPENFLOW_PORT}", "--app", "learning_switch")
+    if _cpes(nodes):
+        argv += ("--listen", f"{MANAGEMENT4[1]}:{OPENFLOW_PORT}")
+    if network or overlay:
+        argv += ("--northbound", f"{{state}}/{CONTROLLER}.sock")
     if network:
-        argv += ("--app", "srv6", "--network", "{config}", "--northbound", f"{{state}}/{CONTROLLER}.sock")
-        argv += ("--state", f"{{run}}/{CONTROLLER}-policies.json")
-    return PlannedProcess(CONTROLLER, None, argv, network)
+        argv += ("--app", "srv6", "--network", "{config}", "--state", f"{{run}}/{CONTROLLER}-policies.json")
+    if overlay:
+        argv += ("--app", "sdwan", "--overlay", "{overlay}")
+    elif _cpes(nodes):
+        argv += ("--app", "learning_switch")
+    files = (("overlay", overlay),) if overlay else ()
+    return PlannedProcess(CONTROLLER, None, argv, network, files)
+
+
+def _cpes(nodes: Sequence[PlannedNode]) -> bool:
+    return any(node.role in CPES for node in nodes)
 
 
 def _bracketed(address: IPv4Address | IPv6Address) -> str:

@@ -17,8 +17,8 @@ FIRST_TABLE = 1001
 """The routing table of the first tenant; the others follow."""
 
 GTPU_PORT, PFCP_PORT = 2152, 8805
-_PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17}
-_UDP = _PROTOCOLS["udp"]
+PROTOCOLS = {"icmp": 1, "tcp": 6, "udp": 17}
+_UDP = PROTOCOLS["udp"]
 
 Json = dict[str, Any]
 
@@ -28,7 +28,7 @@ class Tenants:
 
     def __init__(self, scenario: Scenario, tenancy: Tenancy) -> None:
         assert scenario.srv6 is not None
-        self._srv6, self._tenancy = scenario.srv6, tenancy
+        self._scenario, self._srv6, self._tenancy = scenario, scenario.srv6, tenancy
         self._services = {name: (str(s.address), tuple(s.hosts)) for name, s in scenario.services.items()}
         self._pools = [(str(dnn.pool), tenancy.n6_port(dnn.psa)) for dnn in scenario.core.dnns.values()]
 
@@ -40,7 +40,7 @@ class Tenants:
                 "table": table,
                 "color": self._color(name),
                 "attachments": list(self._attachments(there)),
-                "steering": [*self._given(name), *self._mobile(name)],
+                "steering": [*self._given(name), *self._mobile(name), *self._overlay(there)],
             }
 
     def routes(self) -> Iterator[tuple[str, Route]]:
@@ -107,7 +107,7 @@ class Tenants:
         """One for each pair of addresses, as both ends may have IPv4 and IPv6."""
         match = {
             "dscp": flow.dscp,
-            "protocol": _PROTOCOLS[flow.protocol] if flow.protocol else None,
+            "protocol": PROTOCOLS[flow.protocol] if flow.protocol else None,
             "destination_port": flow.port,
         }
         for source in self._prefixes(flow.source):
@@ -136,6 +136,14 @@ class Tenants:
         if mobile.n4 and mobile.n4.color is not None and mobile.n4.tenant == tenant:
             yield _steering(mobile.n4.color, protocol=_UDP, destination_port=PFCP_PORT)
             yield _steering(mobile.n4.color, protocol=_UDP, source_port=PFCP_PORT)
+
+    def _overlay(self, there: Iterable[Circuit]) -> Iterator[Json]:
+        """An overlay's tunnels say by their outer DSCP which color they ride."""
+        links = {circuit.link for circuit in there}
+        transports = self._scenario.sdwan.transports.values() if self._scenario.sdwan else ()
+        for transport in transports:
+            if links.intersection(transport.links):
+                yield from (_steering(color, dscp=dscp) for color, dscp in transport.colors.items())
 
     def _own(self, node: str) -> str:
         return host_prefix(self._tenancy.addresses(node)[0])

@@ -11,8 +11,15 @@ from testbed.report.formats import ms
 from testbed.report.map import topology_map
 from testbed.report.styles import stylesheet
 
-_DOT_SHAPES = {Role.ROUTER: "circle", Role.UE: "box", Role.HOST: "box", Role.LAN: "underline", Role.CPE: "diamond"}
-_MERMAID_SHAPES = {Role.ROUTER: ("((", "))"), Role.LAN: ("[[", "]]"), Role.CPE: ("{{", "}}")}
+_DOT_SHAPES = {
+    Role.ROUTER: "circle",
+    Role.UE: "box",
+    Role.HOST: "box",
+    Role.LAN: "underline",
+    Role.CPE: "diamond",
+    Role.EDGE: "diamond",
+}
+_MERMAID_SHAPES = {Role.ROUTER: ("((", "))"), Role.LAN: ("[[", "]]"), Role.CPE: ("{{", "}}"), Role.EDGE: ("{{", "}}")}
 
 
 def draw(plan: Plan, form: str) -> str:

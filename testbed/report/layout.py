@@ -22,7 +22,7 @@ _SITE_WIDTH, _SITE_HEIGHT, _ROW, _TRUNK_ROW = 330.0, 190.0, 44.0, 64.0
 _MAP_TOP = 8.0
 CROWDED = 12
 """With more backbone nodes than this the map is taller, and its links go without figures."""
-_SITE_ROLES = frozenset({Role.UPF, Role.SMF, Role.CPE, Role.LAN, Role.HOST})
+_SITE_ROLES = frozenset({Role.UPF, Role.SMF, Role.CPE, Role.EDGE, Role.LAN, Role.HOST})
 
 XY = tuple[float, float]
 

@@ -150,6 +150,7 @@ def _kind(node: PlannedNode) -> str:
         Role.UPF: "function",
         Role.SMF: "function",
         Role.CPE: "bridge",
+        Role.EDGE: "bridge",
         Role.LAN: "bridge",
     }
     return kinds.get(node.role, "router")

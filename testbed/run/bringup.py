@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from controllers import ovs
-from testbed import doctor
-from testbed.graph import Role
+from testbed import doctor, netns
+from testbed.graph import CPES
+from testbed.lab.build import run_ip
 from testbed.lab.engine import NodeEnd, emulate, link_engine
+from testbed.lab.ipbatch import edge_script
 from testbed.lab.processes import Command, Supervisor
 from testbed.links.engine import LinkEngine
 from testbed.plan.model import Plan, PlannedNode
@@ -42,7 +45,7 @@ def require(plan: Plan) -> Plan:
         plan = replace(plan, engine="netem" if doctor.present("netem") else "wire")
     roles = {node.role for node in plan.nodes}
     needed = list(NEEDED)
-    needed += ["ovs"] if Role.CPE in roles else []
+    needed += ["ovs"] if roles & CPES else []
     needed += ["tun", "af-packet"] if plan.sessions else []
     # The doctor knows the engines by their names; links are probed by packet sockets whatever carries them.
     needed += [plan.engine, "af-packet"] if any(link.emulated for link in plan.links) else []
@@ -110,14 +113,7 @@ def _start_processes(stack: ExitStack, plan: Plan, running: RunningLab) -> None:
 
 
 def _start_ovs(stack: ExitStack, plan: Plan, node: PlannedNode, running: RunningLab) -> None:
-    assert node.datapath_id is not None
-    switch = ovs.Switch(
-        directory=running.ledger.directory / node.name,
-        datapath_id=node.datapath_id,
-        interfaces=tuple(port.name for port in node.interfaces),
-        controller=plan.controller,
-        datapath_type=ovs.datapath_type(),
-    )
+    switch = _switch(plan, node, running.ledger.directory / node.name)
 
     def spawn(name: str, argv: Sequence[str], env: Mapping[str, str]) -> ovs.Daemon:
         command = Command(f"{node.name}-{name}", node.name, tuple(argv), is_ready=lambda: True, env=tuple(env.items()))
@@ -125,6 +121,21 @@ def _start_ovs(stack: ExitStack, plan: Plan, node: PlannedNode, running: Running
         return _SupervisedDaemon(running.supervisor, command.name)
 
     stack.enter_context(ovs.private_ovs(switch, spawn))
+    if node.edge:
+        with netns.entered(running.names.namespace(node.name)):
+            run_ip(edge_script(node.edge), where=node.name)
+
+
+def _switch(plan: Plan, node: PlannedNode, directory: Path) -> ovs.Switch:
+    assert node.datapath_id is not None
+    return ovs.Switch(
+        directory=directory,
+        datapath_id=node.datapath_id,
+        interfaces=node.edge.lans if node.edge else tuple(port.name for port in node.interfaces),
+        controller=plan.controller,
+        datapath_type=ovs.datapath_type(),
+        edge=node.edge,
+    )
 
 
 class _SupervisedDaemon:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, IPvAnyAddress, model_validator
 from testbed.scenario import expectation
 from testbed.scenario.base import Label, Name, Strict
 from testbed.scenario.impairment import Links
+from testbed.scenario.sdwan import Sdwan
 from testbed.scenario.srv6 import Dscp, Srv6
 from testbed.scenario.steps import Measure, Step
 from testbed.units import DurationMs, Ratio
@@ -195,6 +196,11 @@ class Scenario(Strict):
         default=None,
         description="SRv6 on the routers; without it they have static routes.",
         examples=[{"fast_reroute": "link"}],
+    )
+    sdwan: Sdwan | None = Field(
+        default=None,
+        description="An SD-WAN overlay between CPEs; without it they are bridges.",
+        examples=[{"transports": {"internet": {"links": ["internet-cpe-edge", "internet-cpe-cloud"]}}}],
     )
     services: dict[Name, Service] = Field(
         default_factory=dict,

@@ -1,0 +1,363 @@
+"""The overlay of a scenario: what each edge's Open vSwitch has, and what the controller is given.
+
+The latter is JSON in the shape of `controllers.sdwan.network`; the package that understands it is not imported. Every
+LAN of an edge is a port of its switch, every transport a bridge of its own whose local port has the address: VXLAN
+leaves by way of it whether the kernel or ovs-vswitchd forwards.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from ipaddress import IPv4Network
+from itertools import combinations, permutations
+
+from testbed.graph import Graph, Link, Role
+from testbed.plan import addressing
+from testbed.plan.addressing import Port, Subnet, ifname
+from testbed.plan.circuits import DEFAULT
+from testbed.plan.model import PlannedBridge, PlannedEdge, PlannedProbePort, PlannedTunnel, Route
+from testbed.plan.profiles import LinkPlan
+from testbed.plan.routing import host_prefix
+from testbed.plan.srv6 import mtu_given
+from testbed.plan.tenants import PROTOCOLS, Json
+from testbed.scenario.impairment import Links
+from testbed.scenario.model import Scenario
+from testbed.scenario.sdwan import Application, Sdwan, SlaClass
+
+ROOM = 20 + 8 + 8 + 14 + 6
+"""What the overlay adds: IPv4, UDP, VXLAN and the inner Ethernet header (RFC 7348 §5), and an R-TAG (IEEE 802.1CB)."""
+
+OTHER = "other"
+"""The application of what no application is."""
+
+PROBES = "probes"
+"""In an edge, the interface by which probes of its tunnels come and go."""
+
+PROBES4 = IPv4Network("169.254.0.0/16")
+"""Probes' addresses, two for each tunnel; they mean something inside a CPE only (RFC 3927)."""
+
+PROBE_PORT, FIRST_TUNNEL_PORT = 100, 1001
+
+
+@dataclass(frozen=True)
+class Wan:
+    """How an edge is attached to a transport: by `link` to `router`."""
+
+    transport: str
+    link: Link
+    router: str
+
+
+@dataclass(frozen=True)
+class _Tunnel:
+    """Both directions; `number` is its port at both ends."""
+
+    a: str
+    b: str
+    transport: str
+    color: int | None
+    dscp: int | None
+    number: int
+
+    def name(self, source: str) -> str:
+        target = self.b if source == self.a else self.a
+        return f"{source}>{target}:{self.transport}" + (f"-{self.color}" if self.color is not None else "")
+
+    def probe_address(self, edge: str) -> str:
+        return str(PROBES4[2 * (self.number - FIRST_TUNNEL_PORT + 1) + (edge == self.b)])
+
+
+def with_room(links: tuple[LinkPlan, ...], graph: Graph, sdwan: Sdwan, wanted: Links) -> tuple[LinkPlan, ...]:
+    """Links behind edges with an MTU that leaves room for VXLAN, but for those whose MTU is given."""
+    largest = largest_inner_mtu(links, sdwan)
+    routers = {node.name for node in graph.with_role(Role.ROUTER)}
+    return tuple(
+        planned
+        if routers & {planned.link.a, planned.link.b} or mtu_given(planned.link, wanted)
+        else replace(planned, mtu=min(planned.mtu, largest))
+        for planned in links
+    )
+
+
+def largest_inner_mtu(links: Iterable[LinkPlan], sdwan: Sdwan) -> int:
+    """What fits through every attachment to a transport with VXLAN around it."""
+    attached = {name for transport in sdwan.transports.values() for name in transport.links}
+    return min((planned.mtu for planned in links if planned.link.name in attached), default=9000) - ROOM
+
+
+def lan_ports(graph: Graph, sdwan: Sdwan) -> Iterator[tuple[Port, str]]:
+    """The ports of edges that are attached to no transport, and their links."""
+    attached = {name for transport in sdwan.transports.values() for name in transport.links}
+    for edge in graph.with_role(Role.EDGE):
+        for link in graph.links_of(edge.name):
+            if link.name not in attached:
+                yield Port(edge.name, ifname(link, edge.name)), link.name
+
+
+def tenant_of(lan: str, sdwan: Sdwan) -> str:
+    """Whose link `lan` from an edge to hosts is."""
+    return next((name for name, tenant in sdwan.tenants.items() if lan in tenant.attach), DEFAULT)
+
+
+class OverlayPlan:
+    """The overlay of a scenario whose references were checked."""
+
+    def __init__(
+        self, scenario: Scenario, graph: Graph, links: tuple[LinkPlan, ...], subnets: tuple[Subnet, ...]
+    ) -> None:
+        assert scenario.sdwan is not None
+        self._scenario, self._sdwan, self._graph = scenario, scenario.sdwan, graph
+        self._links = {planned.link.name: planned for planned in links}
+        self._subnet = {port: subnet for subnet in subnets for port in subnet.ports()}
+        self._macs = {
+            Port(node, ifname(planned.link, node)): addressing.mac(index, end)
+            for index, planned in enumerate(links)
+            for end, node in enumerate((planned.link.a, planned.link.b))
+        }
+        self._edges = tuple(node.name for node in graph.with_role(Role.EDGE))
+        self._tenants = {port: tenant_of(link, self._sdwan) for port, link in lan_ports(graph, self._sdwan)}
+
+    @cached_property
+    def wans(self) -> dict[str, tuple[Wan, ...]]:
+        """Edge → its attachments, in the order of the file."""
+        found: dict[str, list[Wan]] = {edge: [] for edge in self._edges}
+        for transport, given in self._sdwan.transports.items():
+            for name in given.links:
+                link = self._graph.link(name)
+                edge, router = (link.a, link.b) if link.a in found else (link.b, link.a)
+                found[edge].append(Wan(transport, link, router))
+        return {edge: tuple(wans) for edge, wans in found.items()}
+
+    def planned(self, edge: str) -> PlannedEdge:
+        """What the edge's switch has."""
+        return PlannedEdge(
+            lans=tuple(port.ifname for port in self._lan_ports(edge)),
+            bridges=tuple(self._bridge(edge, number, wan) for number, wan in enumerate(self.wans[edge], 1)),
+            tunnels=tuple(self._tunnel_port(edge, tunnel) for tunnel in self._tunnels_of(edge)),
+            probes=PlannedProbePort(
+                PROBES,
+                PROBE_PORT,
+                self._probe_mac(edge),
+                tuple(f"{tunnel.probe_address(edge)}/31" for tunnel in self._tunnels_of(edge)),
+            ),
+        )
+
+    def text(self, datapath_ids: Mapping[str, int]) -> str:
+        """What the controller is given."""
+        overlay = {
+            "edges": [self._edge(edge, datapath_ids[edge]) for edge in self._edges],
+            "transports": [
+                {"name": name, "price": given.price, "colors": list(given.colors)}
+                for name, given in self._sdwan.transports.items()
+            ],
+            "tunnels": [way for tunnel in self._tunnels for way in self._both_ways(tunnel)],
+            "tenants": [{"name": name, "vni": vni} for name, vni in self._vnis.items()],
+            "classes": [_class(name, given) for name, given in self._classes.items()],
+            "applications": [*self._applications(), {"name": OTHER, "sla_class": DEFAULT, "matches": [{}]}],
+            "demands": list(self._demands()),
+            "hubs": self._sdwan.hubs,
+            "probing": self._probing(),
+            "mode": self._sdwan.mode,
+        }
+        return json.dumps(overlay, indent=1) + "\n"
+
+    @cached_property
+    def _tunnels(self) -> tuple[_Tunnel, ...]:
+        found: list[_Tunnel] = []
+        for a, b in self._pairs():
+            there = {wan.transport for wan in self.wans[b]}
+            for transport in (wan.transport for wan in self.wans[a] if wan.transport in there):
+                for color, dscp in self._colors(transport):
+                    found.append(_Tunnel(a, b, transport, color, dscp, FIRST_TUNNEL_PORT + len(found)))
+        return tuple(found)
+
+    def _colors(self, transport: str) -> Iterable[tuple[int, int] | tuple[None, None]]:
+        """Colors and their DSCPs; one tunnel without either for a transport that has none."""
+        return self._sdwan.transports[transport].colors.items() or ((None, None),)
+
+    def _pairs(self) -> Iterator[tuple[str, str]]:
+        if not self._sdwan.hubs and not self._sdwan.pairs:
+            yield from combinations(self._edges, 2)
+            return
+        wanted = {frozenset(pair) for pair in self._sdwan.pairs}
+        hubs = set(self._sdwan.hubs)
+        yield from ((a, b) for a, b in combinations(self._edges, 2) if frozenset((a, b)) in wanted or {a, b} & hubs)
+
+    def _tunnels_of(self, edge: str) -> Iterator[_Tunnel]:
+        return (tunnel for tunnel in self._tunnels if edge in (tunnel.a, tunnel.b))
+
+    def _lan_ports(self, edge: str) -> tuple[Port, ...]:
+        return tuple(port for port in self._tenants if port.node == edge)
+
+    def _wan_address(self, edge: str, transport: str) -> str:
+        wan = next(wan for wan in self.wans[edge] if wan.transport == transport)
+        return self._address(Port(edge, ifname(wan.link, edge)))
+
+    def _address(self, port: Port) -> str:
+        return self._subnet[port].addresses[port][0]
+
+    def _bridge(self, edge: str, number: int, wan: Wan) -> PlannedBridge:
+        port = Port(edge, ifname(wan.link, edge))
+        name = f"wan.{number}"
+        gateway = self._address(Port(wan.router, ifname(wan.link, wan.router)))
+        remotes = {
+            self._wan_address(self._other(tunnel, edge), wan.transport)
+            for tunnel in self._tunnels_of(edge)
+            if tunnel.transport == wan.transport
+        }
+        routes = tuple(Route(host_prefix(remote), name, gateway) for remote in sorted(remotes))
+        address = self._subnet[port].interface_addresses(port)[0]
+        return PlannedBridge(name, port.ifname, self._macs[port], address, routes)
+
+    @staticmethod
+    def _other(tunnel: _Tunnel, edge: str) -> str:
+        return tunnel.b if edge == tunnel.a else tunnel.a
+
+    def _tunnel_port(self, edge: str, tunnel: _Tunnel) -> PlannedTunnel:
+        local = self._wan_address(edge, tunnel.transport)
+        remote = self._wan_address(self._other(tunnel, edge), tunnel.transport)
+        return PlannedTunnel(f"tun.{tunnel.number}", tunnel.number, local, remote, tunnel.dscp)
+
+    def _probe_mac(self, edge: str) -> str:
+        return f"02:b1:ff:00:00:{self._edges.index(edge):02x}"
+
+    def _edge(self, edge: str, datapath_id: int) -> Json:
+        return {
+            "name": edge,
+            "dpid": datapath_id,
+            "namespace": f"{{base}}-{edge}",
+            "probe_port": PROBE_PORT,
+            "probe_mac": self._probe_mac(edge),
+            "attachments": [self._attachment(edge, wan) for wan in self.wans[edge]],
+            "lans": [self._lan(number, port) for number, port in enumerate(self._lan_ports(edge), 1)],
+        }
+
+    def _attachment(self, edge: str, wan: Wan) -> Json:
+        behaviour = self._links[wan.link.name].behaviour
+        ways = (behaviour.a_to_b.profile.rate_bps, behaviour.b_to_a.profile.rate_bps)
+        up, down = ways if wan.link.a == edge else reversed(ways)
+        address = self._address(Port(edge, ifname(wan.link, edge)))
+        return {
+            "transport": wan.transport,
+            "address": address,
+            "router": wan.router,
+            "up_bps": up,
+            "down_bps": down,
+        }
+
+    def _lan(self, number: int, port: Port) -> Json:
+        subnet = self._subnet[port]
+        return {
+            "port": number,
+            "tenant": self._tenants[port],
+            "gateway": self._address(port),
+            "mac": self._macs[port],
+            "prefix": str(subnet.prefix4),
+            "reaches": [
+                {"prefix": prefix, "mac": self._macs[other]}
+                for other in subnet.ports()
+                if other != port
+                for prefix in self._reached_at(other)
+            ],
+        }
+
+    def _reached_at(self, port: Port) -> Iterator[str]:
+        """The host's own address, its services, and a UPF's UEs."""
+        yield host_prefix(self._address(port))
+        for service in self._scenario.services.values():
+            if port.node in service.hosts and service.address.version == 4:
+                yield host_prefix(str(service.address))
+        yield from (str(dnn.pool) for dnn in self._scenario.core.dnns.values() if dnn.psa == port.node)
+
+    @cached_property
+    def _vnis(self) -> dict[str, int]:
+        """Tenant → VNI, of those that have a LAN."""
+        given = {name: tenant.vni for name, tenant in self._sdwan.tenants.items()}
+        free = next(vni for vni in range(1, len(given) + 2) if vni not in given.values())
+        used = set(self._tenants.values())
+        return {name: vni for name, vni in ({DEFAULT: free} | given).items() if name in used}
+
+    @property
+    def _classes(self) -> dict[str, SlaClass]:
+        return {DEFAULT: SlaClass(transports=list(self._sdwan.transports))} | self._sdwan.classes
+
+    def _applications(self) -> Iterator[Json]:
+        for name, given in self._sdwan.applications.items():
+            yield {
+                "name": name,
+                "sla_class": given.sla_class,
+                "matches": list(self._matches(given)),
+                "names": given.names,
+                "tenant": given.tenant,
+            }
+
+    def _matches(self, given: Application) -> Iterator[Json]:
+        """There and back: what goes to the server's address and port, and what comes from them."""
+        fixed = {"dscp": given.dscp, "protocol": PROTOCOLS[given.protocol] if given.protocol else None}
+        if given.to is None and given.port is None:
+            if any(value is not None for value in fixed.values()):
+                yield fixed
+            return
+        for server in self._addresses(given.to):
+            yield fixed | {"destination": server, "destination_port": given.port}
+            yield fixed | {"source": server, "source_port": given.port}
+
+    def _addresses(self, place: str | None) -> tuple[str | None, ...]:
+        if place is None:
+            return (None,)
+        if place in self._scenario.services:
+            return (host_prefix(str(self._scenario.services[place].address)),)
+        ports = (Port(place, ifname(link, place)) for link in self._graph.links_of(place))
+        return tuple(host_prefix(self._address(port)) for port in ports if port in self._subnet)
+
+    def _demands(self) -> Iterator[Json]:
+        rates = {(each.application, each.source, each.target): each.rate for each in self._sdwan.demands}
+        tenants = {edge: {self._tenants[port] for port in self._lan_ports(edge)} for edge in self._edges}
+        limits = {name: given.tenant for name, given in self._sdwan.applications.items()} | {OTHER: None}
+        for application, tenant in limits.items():
+            for source, target in permutations(self._edges, 2):
+                shared = tenants[source] & tenants[target]
+                if shared and (tenant is None or tenant in shared):
+                    ends = {"application": application, "source": source, "target": target}
+                    yield ends | {"rate_bps": rates.get((application, source, target), 0)}
+
+    def _both_ways(self, tunnel: _Tunnel) -> Iterator[Json]:
+        for source, target in ((tunnel.a, tunnel.b), (tunnel.b, tunnel.a)):
+            yield {
+                "name": tunnel.name(source),
+                "transport": tunnel.transport,
+                "source": source,
+                "target": target,
+                "port": tunnel.number,
+                "probe_source": tunnel.probe_address(source),
+                "probe_target": tunnel.probe_address(target),
+                "color": tunnel.color,
+            }
+
+    def _probing(self) -> Json:
+        given = self._sdwan.probing
+        return {
+            "interval_ms": given.interval,
+            "timeout_ms": given.timeout,
+            "lost": given.lost,
+            "window_ms": given.window,
+            "bad": given.bad,
+            "good": given.good,
+            "margin": given.margin,
+        }
+
+
+def _class(name: str, given: SlaClass) -> Json:
+    return {
+        "name": name,
+        "dscp": given.dscp,
+        "transports": given.transports,
+        "sla": {"delay_ms": given.sla.delay, "jitter_ms": given.sla.jitter, "loss": given.sla.loss},
+        "forwarding": given.forwarding,
+        "weights": given.weights,
+        "priority": given.priority,
+        "limit_bps": given.limit,
+    }
