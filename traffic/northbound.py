@@ -11,52 +11,68 @@ import queue
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 
 from testbed.unixhttp import UnixConnection
-from traffic.segment_sessions import ProbedWindow, Subjects, read_subjects, windows_json
 
 _POLL_S = 1.0
 _TIMEOUT_S = 5.0
 
+Wanted = TypeVar("Wanted")
 
-class Northbound:
-    """The northbound at the Unix socket `path`. `subjects` is the latest that it has said; None before the first."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._reports: queue.SimpleQueue[tuple[ProbedWindow, ...]] = queue.SimpleQueue()
+@dataclass(frozen=True)
+class Interface(Generic[Wanted]):
+    """Targets of HTTP requests: `wanted` is to be read and says what to measure, `reports` takes what was found.
+
+    `read` raises pydantic's ValidationError for what says nothing of that kind.
+    """
+
+    wanted: str
+    reports: str
+    read: Callable[[bytes], Wanted]
+
+
+class Northbound(Generic[Wanted]):
+    """The northbound at the Unix socket `path`. `wanted` is the latest that it has said; None before the first."""
+
+    def __init__(self, path: Path, interface: Interface[Wanted]) -> None:
+        self._path, self._interface = path, interface
+        self._reports: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._answer = b""
         self._complaint = ""
-        self.subjects: Subjects | None = None
+        self.wanted: Wanted | None = None
 
     def start(self) -> None:
         """Ask, and report, until the process ends."""
         threading.Thread(target=self._run, daemon=True).start()
 
-    def report(self, windows: tuple[ProbedWindow, ...]) -> None:
-        """Send `windows`, soon."""
-        self._reports.put(windows)
+    def report(self, found: bytes) -> None:
+        """Send a JSON text, soon."""
+        self._reports.put(found)
 
     def _run(self) -> None:
         asked = -_POLL_S
         while True:
             with suppress(queue.Empty):
-                self._attempt("POST", "windows", windows_json(self._reports.get(timeout=_POLL_S / 2)))
+                self._attempt("POST", self._interface.reports, self._reports.get(timeout=_POLL_S / 2))
             if time.monotonic() - asked >= _POLL_S:
                 asked = time.monotonic()
-                self._take(self._attempt("GET", "subjects"))
+                self._take(self._attempt("GET", self._interface.wanted))
 
-    def _attempt(self, method: str, what: str, body: bytes | None = None) -> bytes:
+    def _attempt(self, method: str, target: str, body: bytes | None = None) -> bytes:
         """The answer; nothing if there is none, or it is an error, which is told once."""
         try:
-            answer = self._exchange(method, f"/v1/measurement/{what}", body)
+            answer = self._exchange(method, target, body)
             self._complaint = ""
         except (OSError, http.client.HTTPException) as error:
-            self._complain(f"{method} {what}: {error}")
+            self._complain(f"{method} {target}: {error}")
             return b""
         return answer
 
@@ -77,9 +93,9 @@ class Northbound:
             return
         self._answer = answer
         try:
-            self.subjects = read_subjects(answer)
+            self.wanted = self._interface.read(answer)
         except ValidationError as error:
-            self._complain(f"subjects: {error}; still measuring what there was before")
+            self._complain(f"{self._interface.wanted}: {error}; still measuring what there was before")
 
     def _complain(self, complaint: str) -> None:
         if complaint != self._complaint:

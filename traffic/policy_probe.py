@@ -9,33 +9,22 @@ are stamped by the kernel when they arrive, and wait in the sockets to be taken 
 
 from __future__ import annotations
 
-import argparse
-import gc
-import os
-import select
-import threading
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeVar
 
-from testbed.events import emit
-from traffic.northbound import Northbound
-from traffic.process import hold_stop_signals, raise_descriptor_limit, sleep_unless_stopped
-from traffic.segment_sessions import Schedule, Subject, Subjects
-from traffic.segment_sockets import Place, Reflector, Sender
-from traffic.sockets import receive
+from traffic.measuring import measure, tell
+from traffic.northbound import Interface, Northbound
+from traffic.process import sleep_unless_stopped
+from traffic.segment_sessions import Subject, Subjects, read_subjects, windows_json
+from traffic.segment_sockets import Sender
+from traffic.session_sockets import Place, Reflector, Sockets
+from traffic.sessions import Schedule
+from traffic.stamp import ReflectorMode
 
 _TICK_S = 0.005
 _COLLECT_EVERY_NS = 100_000_000
 _ADJUST_EVERY_NS = 10**9
-_MOST_ROUNDS = 64
-"""Of taking one packet out of each socket: a flood must not keep probes from being sent."""
-
-Key = TypeVar("Key")
-Socket = TypeVar("Socket", Reflector, Sender)
+_INTERFACE = Interface("/v1/measurement/subjects", "/v1/measurement/windows", read_subjects)
 
 
 @dataclass(frozen=True)
@@ -48,12 +37,11 @@ class _SenderKey:
 class PolicyProbing:
     """All sessions and reflectors, kept as `northbound` wants them."""
 
-    def __init__(self, name: str, northbound: Northbound) -> None:
+    def __init__(self, name: str, northbound: Northbound[Subjects]) -> None:
         self._name, self._northbound = name, northbound
         self._reflectors: dict[Place, Reflector] = {}
         self._senders: dict[_SenderKey, Sender] = {}
-        self._arriving: dict[int, Reflector | Sender] = {}
-        self._epoll = select.epoll()
+        self._sockets = Sockets()
         self._schedule = Schedule[Sender]()
         self._told: tuple[int, list[str]] | None = None
 
@@ -67,21 +55,14 @@ class PolicyProbing:
             if now >= collect:
                 self._collect()
                 collect = now + _COLLECT_EVERY_NS
-            if now >= adjust and (subjects := self._northbound.subjects) is not None:
+            if now >= adjust and (subjects := self._northbound.wanted) is not None:
                 self._adjust(subjects)
                 adjust = now + _ADJUST_EVERY_NS
 
     def _collect(self) -> None:
-        for _ in range(_MOST_ROUNDS):
-            ready = self._epoll.poll(0)
-            if not ready:
-                break
-            for descriptor, _ in ready:
-                end = self._arriving[descriptor]
-                with suppress(OSError):
-                    end.take(receive(end.socket))
+        self._sockets.take()
         if windows := tuple(window for sender in self._senders.values() for window in sender.complete()):
-            self._northbound.report(windows)
+            self._northbound.report(windows_json(windows))
 
     def _adjust(self, wanted: Subjects) -> None:
         """Open and close sessions and reflectors; what could not be opened is tried again the next time."""
@@ -92,23 +73,11 @@ class PolicyProbing:
             for subject in wanted.subjects
             if (place := Place.of(subject.headend)) is not None
         ]
-        self._keep(self._reflectors, reflectors, Reflector)
-        self._keep(self._senders, senders, lambda key: Sender(key.subject, key.window_ns))
+        stateless = ReflectorMode.STATELESS
+        self._sockets.keep(self._reflectors, reflectors, lambda place: Reflector(place, stateless))
+        self._sockets.keep(self._senders, senders, lambda key: Sender(key.subject, key.window_ns))
         self._schedule.set(list(self._senders.values()), round(wanted.interval_ms * 1e6))
         self._tell(wanted)
-
-    def _keep(self, opened: dict[Key, Socket], wanted: Iterable[Key], open_: Callable[[Key], Socket]) -> None:
-        keys = dict.fromkeys(wanted)
-        for key in [key for key in opened if key not in keys]:
-            gone = opened.pop(key)
-            del self._arriving[gone.socket.fileno()]
-            gone.close()
-        for key in keys:
-            if key not in opened:
-                with suppress(OSError):  # its router has no such address yet, or has just gone
-                    opened[key] = new = open_(key)
-                    self._arriving[new.socket.fileno()] = new
-                    self._epoll.register(new.socket, select.EPOLLIN)
 
     def _tell(self, wanted: Subjects) -> None:
         """Say how much of it can be measured, when that has changed."""
@@ -117,36 +86,12 @@ class PolicyProbing:
         missing = [
             subject.id for subject in wanted.subjects if subject not in senders or subject.reflector not in reflectors
         ]
-        if self._told != (told := (len(wanted.subjects), missing)):
-            self._told = told
-            emit("measuring", name=self._name, subjects=told[0], missing=missing)
+        self._told = tell(self._name, len(wanted.subjects), missing, self._told)
 
 
 def main(argv: list[str] | None = None) -> None:
     """Probe until SIGTERM."""
-    arguments = _parser().parse_args(argv)
-    hold_stop_signals()
-    raise_descriptor_limit()
-    gc.freeze()  # so that a collection is short: it delays probes
-    threading.excepthook = _end_the_process
-    northbound = Northbound(arguments.northbound)
-    northbound.start()
-    emit("ready", name=arguments.name, northbound=str(arguments.northbound))
-    PolicyProbing(arguments.name, northbound).run()
-    emit("stopped", name=arguments.name)
-
-
-def _end_the_process(failure: threading.ExceptHookArgs) -> None:
-    """Without its northbound the probe must not look alive: the thread's traceback, then exit code 1."""
-    threading.__excepthook__(failure)
-    os._exit(1)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m traffic.policy_probe", description="Measure segment lists.")
-    parser.add_argument("--name", required=True, help="name of the probe, repeated in the events")
-    parser.add_argument("--northbound", required=True, type=Path, metavar="SOCKET", help="the controller's Unix socket")
-    return parser
+    measure("policy_probe", "Measure segment lists.", _INTERFACE, PolicyProbing, argv)
 
 
 if __name__ == "__main__":

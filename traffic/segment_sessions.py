@@ -18,37 +18,22 @@ Delays are one way, from the headend to the reflector; null if no probe was answ
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address
-from typing import Annotated, Generic, TypeVar
 
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 
+from traffic.sessions import End, Positive
 from traffic.stamp import PACKET_LENGTH, SessionSender, UnixNs
 
 LOST_AFTER_NS = 10**9
 """More than the round trip by a geostationary satellite, and as long as nobody takes replies out of the sockets."""
 
-MOST_PROBES = 2500
-"""A second, of all subjects together. With more of them than that allows, the interval is longer."""
-
 _ROUTING, _UDP, _ROUTING_TYPE_SRH = 43, 17, 4
 _HOP_LIMIT = 255  # RFC 8762 §4.2.1
 _IPV6 = struct.Struct("!IHBB")
 _UDP_HEADER = struct.Struct("!HHHH")
-
-Item = TypeVar("Item")
-
-Positive = Annotated[float, Field(gt=0)]
-
-
-@dataclass(frozen=True)
-class End:
-    """An address of a node, and the node's network namespace."""
-
-    namespace: str
-    address: IPv6Address
 
 
 @dataclass(frozen=True)
@@ -171,25 +156,3 @@ class MeasuredSession:
             return ProbedWindow(self._subject, tally.sent, 0, None, None)
         least, mean = min(delays) / 1000, round(sum(delays) / len(delays) / 1000, 3)
         return ProbedWindow(self._subject, tally.sent, len(delays), least, mean)
-
-
-class Schedule(Generic[Item]):
-    """Whose turn it is: each of some items once an interval, evenly spread over it. Times are of any clock, in ns."""
-
-    def __init__(self) -> None:
-        self._items: Sequence[Item] = ()
-        self._spacing = self._next = self._turn = 0
-
-    def set(self, items: Sequence[Item], interval: int) -> None:
-        """From now on it is these, not more than `MOST_PROBES` a second."""
-        self._items = items
-        self._spacing = max(interval // len(items), 10**9 // MOST_PROBES) if items else 0
-
-    def due(self, now: int) -> Iterator[Item]:
-        """Those whose turn has come. After a pause longer than the interval it begins anew."""
-        if now - self._next > self._spacing * len(self._items):
-            self._next = now
-        while self._items and self._next <= now:
-            yield self._items[self._turn % len(self._items)]
-            self._turn += 1
-            self._next += self._spacing

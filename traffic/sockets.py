@@ -14,7 +14,7 @@ from traffic.process import Endpoint
 _SO_ATTACH_FILTER = 26
 _SO_RCVBUFFORCE = 33
 _SO_TIMESTAMPNS = 35
-_IP_RECVTTL = 12
+_IP_RECVTTL, _IP_RECVTOS = 12, 13
 
 # linux/if_packet.h, linux/if_ether.h, linux/filter.h
 _SOL_PACKET, _PACKET_IGNORE_OUTGOING = 263, 23
@@ -25,7 +25,7 @@ _BPF_PROGRAM = struct.Struct("@HP")
 _TIMESPEC = struct.Struct("@qq")
 _HOPS = struct.Struct("@i")
 _RECEIVE_BUFFER = 4 * 2**20
-_CONTROL_SPACE = socket.CMSG_SPACE(_TIMESPEC.size) + socket.CMSG_SPACE(_HOPS.size)
+_CONTROL_SPACE = socket.CMSG_SPACE(_TIMESPEC.size) + 2 * socket.CMSG_SPACE(_HOPS.size)
 _MAX_DATAGRAM = 65535
 
 _STAMP_TTL = 255  # RFC 8762 §4.2.1 counts hops from there
@@ -41,13 +41,14 @@ Address = Any
 class Received:
     """A datagram, who sent it, when the kernel got it (Unix nanoseconds) and the TTL or hop limit that it had left.
 
-    A frame has none: 0.
+    A frame has none: 0. `tos` is the octet with the DSCP, of IPv4.
     """
 
     data: bytes
     peer: Address
     at: int
     ttl: int
+    tos: int = 0
 
 
 def stamped_udp(local: Endpoint | None, *, ipv6: bool) -> socket.socket:
@@ -62,6 +63,7 @@ def stamped_udp(local: Endpoint | None, *, ipv6: bool) -> socket.socket:
         else:
             udp.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, _STAMP_TTL)
             udp.setsockopt(socket.IPPROTO_IP, _IP_RECVTTL, 1)
+            udp.setsockopt(socket.IPPROTO_IP, _IP_RECVTOS, 1)
         if local is not None:
             udp.bind((local.address, local.port))
     except OSError:
@@ -76,6 +78,12 @@ def set_dscp(sending: socket.socket, dscp: int) -> None:
         sending.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, dscp << 2)
     else:
         sending.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
+
+
+def copy_dscp(sending: socket.socket, packet: Received) -> None:
+    """Let an IPv4 socket send with the DSCP, not the ECN field, that `packet` has; one of IPv6 stays as it is."""
+    if sending.family == socket.AF_INET:
+        set_dscp(sending, packet.tos >> 2)
 
 
 def stamped_packets(ifname: str, ethertype: int) -> socket.socket:
@@ -179,11 +187,13 @@ def _enlarge_buffer(udp: socket.socket) -> None:
 def receive(udp: socket.socket) -> Received:
     """The next datagram or frame of a socket made here; OSError as recvmsg raises it."""
     data, ancillary, _, peer = udp.recvmsg(_MAX_DATAGRAM, _CONTROL_SPACE)
-    at = ttl = 0
+    at = ttl = tos = 0
     for level, kind, value in ancillary:
         if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
             seconds, nanoseconds = _TIMESPEC.unpack(value)
             at = seconds * 10**9 + nanoseconds
+        elif kind == socket.IP_TOS and level == socket.IPPROTO_IP:
+            tos = value[0]
         else:
             (ttl,) = _HOPS.unpack(value)
-    return Received(data, peer, at, ttl)
+    return Received(data, peer, at, ttl, tos)

@@ -143,13 +143,14 @@ def _checked(packet: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Sample:
-    """One probe that came back, with the four times T1 to T4."""
+    """One probe that came back, with the four times T1 to T4 and the reflector's own number."""
 
     sequence: int
     sent: UnixNs
     received_by_reflector: UnixNs
     sent_by_reflector: UnixNs
     received: UnixNs
+    reply_sequence: int
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,7 @@ class SessionSender:
         # A reply that an earlier run asked for on this port carries one of our numbers, but not our time.
         if self._under_way.get(sequence) != reply.probe.sent:
             return None
-        return Sample(sequence, self._under_way.pop(sequence), reply.received, reply.sent, received)
+        return Sample(sequence, self._under_way.pop(sequence), reply.received, reply.sent, received, reply.sequence)
 
     def expire(self, now: UnixNs) -> list[Lost]:
         """Give up every probe that was sent `timeout` ago or earlier, oldest first."""

@@ -1,4 +1,4 @@
-"""A northbound that says what to measure and keeps the windows that come back."""
+"""A northbound that says what to measure and keeps what comes back."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ class _Handler(BaseHTTPRequestHandler):
     server: FakeNorthbound
 
     def do_GET(self) -> None:
-        assert self.path == "/v1/measurement/subjects"
+        assert self.path == self.server.wanted
         self.server.asked += 1
         self._answer(200, json.dumps(self.server.subjects).encode())
 
     def do_POST(self) -> None:
-        assert self.path == "/v1/measurement/windows"
+        assert self.path == self.server.reports
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.windows += body["windows"]
+        self.server.liveness += body.get("liveness", [])
         self._answer(204, b"")
 
     def _answer(self, status: int, body: bytes) -> None:
@@ -37,13 +38,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class FakeNorthbound(socketserver.ThreadingUnixStreamServer):
-    """`subjects` is what it answers; `windows` all that it was told, `asked` how often."""
+    """`subjects` is what it answers; `windows` and `liveness` all that it was told, `asked` how often."""
 
     daemon_threads = True
+    wanted, reports = "/v1/measurement/subjects", "/v1/measurement/windows"
 
     def __init__(self, path: Path, subjects: dict[str, Any]) -> None:
         self.subjects = subjects
         self.windows: list[dict[str, Any]] = []
+        self.liveness: list[dict[str, Any]] = []
         self.asked = 0
         super().__init__(str(path), _Handler)
 
@@ -52,10 +55,18 @@ class FakeNorthbound(socketserver.ThreadingUnixStreamServer):
         return [window for window in self.windows if window["id"] == subject]
 
 
+class FakeOverlay(FakeNorthbound):
+    """The same for tunnels."""
+
+    wanted, reports = "/v1/overlay/probing", "/v1/overlay/measurements"
+
+
 @contextmanager
-def northbound(path: Path, subjects: dict[str, Any]) -> Iterator[FakeNorthbound]:
+def northbound(
+    path: Path, subjects: dict[str, Any], kind: type[FakeNorthbound] = FakeNorthbound
+) -> Iterator[FakeNorthbound]:
     """One that serves at `path`; afterwards nobody does."""
-    with FakeNorthbound(path, subjects) as server:
+    with kind(path, subjects) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

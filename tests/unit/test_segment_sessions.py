@@ -13,17 +13,15 @@ from scapy.layers.inet6 import IPv6, IPv6ExtHdrSegmentRouting
 
 from traffic.segment_sessions import (
     LOST_AFTER_NS,
-    MOST_PROBES,
-    End,
     MeasuredSession,
     ProbedWindow,
     ProbePackets,
-    Schedule,
     Subject,
     Subjects,
     read_subjects,
     windows_json,
 )
+from traffic.sessions import End
 from traffic.stamp import SessionReflector, stamp_departure
 
 MS = 10**6
@@ -135,36 +133,3 @@ def test_a_clock_set_back_makes_no_negative_delay() -> None:
     on = session()
     answer(on, probe(on, START), START, -5 * MS)
     assert list(on.complete(START + WINDOW)) == [ProbedWindow("s", 1, 1, 0.0, 0.0)]
-
-
-def test_each_has_its_turn_once_an_interval() -> None:
-    schedule = Schedule[str]()
-    schedule.set("abcd", 100 * MS)
-    assert [list(schedule.due(now * MS)) for now in (1000, 1000, 1024, 1025, 1075, 1100)] == [
-        ["a"],
-        [],
-        [],
-        ["b"],
-        ["c", "d"],
-        ["a"],
-    ]
-
-
-def test_after_a_pause_nothing_is_made_up_for() -> None:
-    schedule = Schedule[str]()
-    schedule.set("abcd", 100 * MS)
-    assert [list(schedule.due(now * MS)) for now in (1000, 60_000, 60_025)] == [["a"], ["b"], ["c"]]
-
-
-def test_there_are_never_more_probes_than_allowed() -> None:
-    schedule = Schedule[int]()
-    schedule.set(range(1000), 10 * MS)
-    list(schedule.due(0))
-    assert sum(1 for now in range(1, 1001) for _ in schedule.due(now * MS)) == MOST_PROBES
-
-
-def test_with_nothing_to_measure_nothing_is_due() -> None:
-    schedule = Schedule[str]()
-    assert list(schedule.due(10**9)) == []
-    schedule.set("", MS)
-    assert list(schedule.due(2 * 10**9)) == []

@@ -47,7 +47,9 @@ def test_probes_are_numbered_from_zero_and_carry_their_time() -> None:
 def test_reply_completes_a_sample_with_all_four_times() -> None:
     session = sender()
     reply = reply_to(send(session, START))
-    assert session.receive(reply, START + 11 * MS) == Sample(0, START, START + 5 * MS, START + 6 * MS, START + 11 * MS)
+    assert session.receive(reply, START + 11 * MS) == Sample(
+        0, START, START + 5 * MS, START + 6 * MS, START + 11 * MS, 0
+    )
     assert session.under_way == 0
 
 

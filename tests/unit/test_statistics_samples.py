@@ -19,7 +19,7 @@ from traffic.samples import (
 from traffic.stamp import Lost, Sample
 
 SENT = 1_795_435_200_500_000_000
-ANSWERED = StampSample.of(Sample(17, SENT, SENT + 5_000_000, SENT + 5_250_000, SENT + 11_250_000))
+ANSWERED = StampSample.of(Sample(17, SENT, SENT + 5_000_000, SENT + 5_250_000, SENT + 11_250_000, 17))
 GIVEN_UP = StampSample.of(Lost(18, SENT))
 
 

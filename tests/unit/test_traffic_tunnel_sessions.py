@@ -1,0 +1,163 @@
+"""Sessions along tunnels: liveness by rounds, loss by direction, windows."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from traffic.stamp import SessionReflector, stamp_departure
+from traffic.tunnel_sessions import (
+    Liveness,
+    Measurements,
+    OneWay,
+    Timing,
+    TunnelSession,
+    TunnelWindow,
+    lost_by_direction,
+    measurements_json,
+    read_probing,
+)
+
+MS = 10**6
+START = 1_795_435_200 * 10**9
+"""A multiple of the window."""
+TIMING = Timing(timeout=100 * MS, lost=3, window=500 * MS, settle=200 * MS)
+TUNNEL = {
+    "id": "t",
+    "namespace": "a",
+    "source": "192.0.2.1",
+    "target": "192.0.2.2",
+    "target_namespace": "b",
+    "classes": [46],
+}
+PROBING = {"interval_ms": 100, "timeout_ms": 100, "lost": 3, "window_ms": 500, "tunnels": [TUNNEL]}
+
+
+class Path:
+    """A tunnel with 5 ms forward and 7 ms back. The clock, in ms, is that of the session and the host's."""
+
+    def __init__(self, *classes: int) -> None:
+        self.session = TunnelSession("t", classes, TIMING)
+        self.reflector = SessionReflector()
+
+    def round(self, at: int, forward: str = "", back: str = "") -> list[Liveness]:
+        """A round of which these classes' probes or replies are lost, as in "46"."""
+        self.session.begin(at * MS)
+        changes = []
+        for dscp in self.session.classes:
+            probe = self.session.prepare(dscp)
+            sent = START + at * MS
+            self.session.depart(dscp, probe, sent)
+            if str(dscp) in forward.split():
+                continue
+            reply = self.reflector.reflect(bytes(probe), dscp, received=sent + 5 * MS, ttl=255)
+            stamp_departure(reply, sent + 6 * MS)
+            if str(dscp) not in back.split():
+                changes.append(self.session.receive(dscp, bytes(reply), sent + 13 * MS))
+        return [change for change in changes if change]
+
+    def expire(self, at: int) -> Liveness | None:
+        return self.session.expire(at * MS, START + at * MS)
+
+    def complete(self, at: int) -> list[TunnelWindow]:
+        return list(self.session.complete(START + at * MS))
+
+
+def at(ms: float) -> float:
+    return START / 1e9 + ms / 1000
+
+
+def test_what_to_measure_is_read_and_refused() -> None:
+    assert read_probing(json.dumps(PROBING)).tunnels[0].classes == (46,)
+    for wrong in ({"lost": 0}, {"tunnels": [TUNNEL | {"classes": []}]}, {"tunnels": [TUNNEL | {"classes": [64]}]}):
+        with pytest.raises(ValidationError):
+            read_probing(json.dumps(PROBING | wrong))
+
+
+def test_a_report_is_written() -> None:
+    window = TunnelWindow("t", 46, 1.5, 5, 4, 1, 0, OneWay(5, 6, 7, 2), None)
+    found = json.loads(measurements_json(Measurements((window,), (Liveness("t", False, 2.5),))))
+    assert found == {
+        "windows": [
+            {
+                "tunnel": "t",
+                "dscp": 46,
+                "t": 1.5,
+                "sent": 5,
+                "received": 4,
+                "lost_forward": 1,
+                "lost_back": 0,
+                "forward": {"min_us": 5, "mean_us": 6, "p95_us": 7, "jitter_us": 2},
+                "back": None,
+            }
+        ],
+        "liveness": [{"tunnel": "t", "up": False, "t": 2.5}],
+    }
+
+
+def test_it_is_down_when_the_last_of_so_many_rounds_has_timed_out_and_up_with_an_answer() -> None:
+    path = Path(46)
+    assert path.round(0) == [Liveness("t", True, at(13))]
+    for now in (100, 200, 300):
+        path.round(now, forward="46")
+        assert path.expire(now) is None
+    assert path.expire(399) is None
+    assert path.expire(400) == Liveness("t", False, at(400))
+    assert path.expire(401) is None
+    assert path.round(500) == [Liveness("t", True, at(513))]
+
+
+def test_a_round_is_answered_if_one_class_is() -> None:
+    path = Path(46, 0)
+    for now in range(0, 1000, 100):
+        path.round(now, forward="46")
+        assert path.expire(now) is None
+
+
+def test_rounds_lost_one_by_one_are_no_blackout() -> None:
+    path = Path(46)
+    for now in range(0, 1500, 300):
+        path.round(now)
+        path.round(now + 100, back="46")
+        path.round(now + 200, back="46")
+        assert path.expire(now + 299) is None
+
+
+def test_a_window_tells_loss_by_direction_and_delays() -> None:
+    path = Path(46)
+    for now in range(0, 700, 100):
+        path.round(now, forward="46" if now in (100, 400) else "", back="46" if now == 200 else "")
+        path.expire(now)
+    path.expire(700)
+    assert path.complete(699) == []
+    forward, back = OneWay(5000, 5000, 5000, 0), OneWay(7000, 7000, 7000, 0)
+    assert path.complete(700) == [TunnelWindow("t", 46, at(0), 5, 2, 2, 1, forward, back)]
+    assert path.complete(700) == []
+
+
+def test_without_a_later_reply_the_direction_is_unknown() -> None:
+    path = Path(46)
+    for now in range(0, 500, 100):
+        path.round(now, back="46" if now else "")
+    path.expire(700)
+    (window,) = path.complete(700)
+    assert (window.sent, window.received, window.lost_forward, window.lost_back) == (5, 1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("lost", "answers", "wanted"),
+    [
+        ([1], [(0, 0), (2, 1)], (1, 0)),
+        ([1], [(0, 0), (2, 2)], (0, 1)),
+        ([0, 1], [(-1, -1), (2, 1)], (1, 1)),
+        ([1, 2], [(0, 9), (3, 0)], (2, 0)),  # the reflector began anew
+        ([2], [(0, 0), (3, 2)], (0, 1)),  # 1 is of another window
+        ([1], [(0, 0)], (0, 0)),
+    ],
+)
+def test_loss_is_told_apart_by_the_numbers_of_replies(
+    lost: list[int], answers: list[tuple[int, int]], wanted: tuple[int, int]
+) -> None:
+    assert lost_by_direction(lost, answers) == wanted

@@ -1,0 +1,130 @@
+"""Ends of sessions as sockets in other namespaces, of which one thread keeps many."""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from testbed import netns
+from traffic.process import Endpoint
+from traffic.sessions import End
+from traffic.sockets import Received, copy_dscp, receive, stamped_udp
+from traffic.stamp import PORT, MalformedPacketError, ReflectorMode, SessionReflector, stamp_departure
+
+_MOST_ROUNDS = 64
+"""Of taking one packet out of each socket: a flood must not keep probes from being sent."""
+
+
+class EndSocket(Protocol):
+    """An end of a session."""
+
+    socket: socket.socket
+
+    def take(self, packet: Received) -> None:
+        """Take in what came."""
+
+
+class Ends(Protocol):
+    """Ends that are opened and closed together."""
+
+    @property
+    def ends(self) -> Sequence[EndSocket]:
+        """All of them."""
+
+    def close(self) -> None:
+        """Close all that they have."""
+
+
+Key = TypeVar("Key")
+Kept = TypeVar("Kept", bound=Ends)
+
+
+class Sockets:
+    """All that are open, and what arrives at them."""
+
+    def __init__(self) -> None:
+        self._arriving: dict[int, EndSocket] = {}
+        self._epoll = select.epoll()
+
+    def keep(self, opened: dict[Key, Kept], wanted: Iterable[Key], open_: Callable[[Key], Kept]) -> None:
+        """Close those of `opened` that are not wanted, open those that are missing; what cannot be is left out."""
+        keys = dict.fromkeys(wanted)
+        for key in [key for key in opened if key not in keys]:
+            gone = opened.pop(key)
+            for end in gone.ends:
+                del self._arriving[end.socket.fileno()]
+            gone.close()
+        for key in keys:
+            if key not in opened:
+                with suppress(OSError):  # its node has no such address yet, or has just gone
+                    opened[key] = new = open_(key)
+                    for end in new.ends:
+                        self._arriving[end.socket.fileno()] = end
+                        self._epoll.register(end.socket, select.EPOLLIN)
+
+    def take(self) -> None:
+        """Give each its packets; those that answers to them bring at once are among them."""
+        for _ in range(_MOST_ROUNDS):
+            ready = self._epoll.poll(0)
+            if not ready:
+                break
+            for descriptor, _ in ready:
+                end = self._arriving[descriptor]
+                with suppress(OSError):
+                    end.take(receive(end.socket))
+
+
+@dataclass(frozen=True)
+class Place:
+    """An end in the namespace that has its name now: one made anew has another inode, and needs sockets of its own.
+
+    Those in the old one have to be closed, or it would live on in them with all its links.
+    """
+
+    end: End
+    inode: int
+
+    @classmethod
+    def of(cls, end: End) -> Place | None:
+        """None if there is no such namespace."""
+        try:
+            return cls(end, (netns.NETNS_DIR / end.namespace).stat().st_ino)
+        except OSError:
+            return None
+
+
+class Reflector:
+    """A Session-Reflector (RFC 8762 §4.3) at `place`; OSError if the address or the port is not to be had.
+
+    An IPv4 reply has the DSCP of its probe.
+    """
+
+    def __init__(self, place: Place, mode: ReflectorMode) -> None:
+        self.socket = udp_at(place.end, PORT)
+        self.ends = (self,)
+        self._reflector = SessionReflector(mode)
+
+    def take(self, packet: Received) -> None:
+        """Answer a probe."""
+        with suppress(MalformedPacketError, OSError):  # no probe, or no way back: its sender counts it as lost
+            reply = self._reflector.reflect(packet.data, packet.peer, received=packet.at, ttl=packet.ttl)
+            copy_dscp(self.socket, packet)
+            stamp_departure(reply, time.time_ns())
+            self.socket.sendto(reply, packet.peer)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.socket.close()
+
+
+def udp_at(end: End, port: int) -> socket.socket:
+    """A socket, not blocking, at an address in a namespace (any free port if 0); OSError if it is not to be had."""
+    with netns.entered(end.namespace):
+        udp = stamped_udp(Endpoint(str(end.address), port), ipv6=end.address.version == 6)
+    udp.setblocking(False)
+    return udp
