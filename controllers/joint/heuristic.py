@@ -17,6 +17,9 @@ EFFORT = 6_000
 CHAIN = 4
 """Demands that one move may push away, one after the other."""
 
+KICKED = 100
+"""Demands at most, for kicks to be worth it: each kick looks at all of them."""
+
 VICTIMS = 12
 """Demands that are looked at, of those that could be pushed off a full resource."""
 
@@ -25,7 +28,8 @@ def solve(problem: Problem) -> Assignment:
     """A good assignment: never worse than the present one."""
     search = _Search(problem)
     search.descend(range(len(problem.demands)))
-    search.kick()
+    if len(problem.demands) <= KICKED:
+        search.kick()
     return search.assignment
 
 

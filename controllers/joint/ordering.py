@@ -29,7 +29,8 @@ class Order:
 def in_order(problem: Problem, target: Assignment) -> Order:
     """From the start of `problem` to `target`."""
     changes = sorted(target.changes(), key=lambda change: _rank(problem, target, change))
-    needed = {change: _needed(target, change, set(changes)) for change in changes}
+    all_changes = frozenset(changes)
+    needed = {change: _needed(target, change, all_changes) for change in changes}
     for dependencies in (needed, dict.fromkeys(changes, frozenset[Change]())):
         found = _straight(problem, changes, dependencies) or _backtracked(problem, changes, dependencies)
         if found is not None:
@@ -37,7 +38,7 @@ def in_order(problem: Problem, target: Assignment) -> Order:
     return _least_overload(problem, changes)
 
 
-def _needed(target: Assignment, change: Change, changes: set[Change]) -> frozenset[Change]:
+def _needed(target: Assignment, change: Change, changes: frozenset[Change]) -> frozenset[Change]:
     """What has to come before `change`."""
     kind, _, value = change
     below: list[Change] = []
