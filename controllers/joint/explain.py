@@ -152,7 +152,7 @@ class _Story:
                 return f"{self._by(keeping[0])} would keep it, but that is no move of mode {after.mode}"
             return f"{self._by(possible[0])} would keep it, but {self._full(demand, possible[0])}"
         if kept := next((way for way in ways if severity(who.sla, after.offer(way).quality) == KEPT), None):
-            return f"only {self._by(kept)} would keep it, and its policy forbids {after.tunnels[kept.tunnel].transport}"
+            return f"{self._by(kept)} would keep it, but its policy forbids {after.tunnels[kept.tunnel].transport}"
         if not allowed:
             return f"no tunnel that it may use goes from {who.source} to {who.destination}"
         nearest = min(allowed, key=lambda way: (after.severity(demand, way), _worst(who.sla, after.offer(way).quality)))

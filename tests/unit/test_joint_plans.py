@@ -75,7 +75,7 @@ def test_a_policy_leaves_a_route_that_got_slow() -> None:
         (
             flow("video-1", transports=frozenset({"internet"})),
             Mode.JOINT,
-            "only private by hanzhou would keep it, and its policy forbids private",
+            "private by hanzhou would keep it, but its policy forbids private",
         ),
         (flow("video-1"), Mode.UNDERLAY, "private by hanzhou would keep it, but that is no move of mode underlay"),
     ],
@@ -97,7 +97,7 @@ def test_a_demand_that_may_be_nowhere_is_taken_off() -> None:
     state = two_sites(flow("secret", transports=frozenset({"lte"})), on={"secret": "internet"})
     assert sentences(state) == [
         "secret moved from internet to nowhere: its policy forbids internet, and nothing else can carry it",
-        "secret stays violated: no tunnel carries it; no tunnel that it may use goes from a to b",
+        "secret stays violated: no tunnel carries it; internet would keep it, but its policy forbids internet",
     ]
 
 
