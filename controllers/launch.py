@@ -19,6 +19,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from controllers import osken
+from controllers.northbound.server import Northbound
 from testbed.events import emit
 
 _ENDINGS = (signal.SIGTERM, signal.SIGINT)
@@ -33,12 +34,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     try:
         listener = _listen(*args.listen) if args.listen else None
         osken.start(listener, ["controllers.apps.journal", *args.app], args)
+        northbound = Northbound(args.northbound, *osken.apis()) if args.northbound else None
     except (OSError, ImportError, LookupError, osken.StartError) as error:
         print(f"controllers.launch: {error}", file=sys.stderr, flush=True)
         os._exit(1)  # os-ken's threads would keep the process
     emit("ready", apps=args.app, **({"listen": _endpoint_text(*listener.getsockname()[:2])} if listener else {}))
     signal.sigwait(_ENDINGS)
     osken.close()
+    if northbound:
+        northbound.close()
     os._exit(0)
 
 
@@ -67,9 +71,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="controllers.launch", description="Bearerlab's SDN controller.")
     parser.add_argument("--listen", type=endpoint, metavar="ADDRESS:PORT", help="for OpenFlow switches")
     parser.add_argument("--app", type=app_module, action="append", required=True, help="may be given several times")
+    parser.add_argument("--northbound", type=Path, metavar="SOCKET", help="where to serve the REST API of the apps")
+    sdwan = parser.add_argument_group("sdwan")
+    sdwan.add_argument("--overlay", type=Path, metavar="FILE", help="edges, tunnels and applications (JSON)")
     srv6 = parser.add_argument_group("srv6")
     srv6.add_argument("--network", type=Path, metavar="FILE", help="routers, links, tenants and policies (JSON)")
-    srv6.add_argument("--northbound", type=Path, metavar="SOCKET", help="where to serve the REST API")
     srv6.add_argument("--state", type=Path, metavar="FILE", help="keeps the policies that are added while it runs")
     return parser
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from controllers.flows import AddFlow, FlowChange, Match, RemoveFlows, ReservedPort
+from controllers.flows import AddFlow, FlowChange, Match, Output, RemoveFlows, ReservedPort
 
 SOURCES, DESTINATIONS = 0, 1
 
@@ -55,12 +55,12 @@ class LearningSwitch:
         """
         self._seen = {key: seen for key, seen in self._seen.items() if key[0] != dpid}
         return (
-            AddFlow(DESTINATIONS, Match(), outputs=(ReservedPort.FLOOD,), priority=0),
+            AddFlow(DESTINATIONS, Match(), actions=(Output(ReservedPort.FLOOD),), priority=0),
             # A group address is never a source (IEEE 802.3-2018 §3.2.3): drop, or each such packet would come up.
             AddFlow(SOURCES, Match(eth_src=_GROUP_BIT), priority=2),
             # What is for the other end of a link only (IEEE 802.1Q-2018 §8.6.3) is not forwarded.
             AddFlow(SOURCES, Match(eth_dst=_LINK_LOCAL), priority=2),
-            AddFlow(SOURCES, Match(), outputs=(ReservedPort.CONTROLLER,), goto=DESTINATIONS, priority=0),
+            AddFlow(SOURCES, Match(), actions=(Output(ReservedPort.CONTROLLER),), goto=DESTINATIONS, priority=0),
         )
 
     def packet_in(self, dpid: int, port: int, eth_src: str, now: float) -> tuple[FlowChange, ...]:
@@ -74,7 +74,7 @@ class LearningSwitch:
         return (
             # Whoever installed it: a source left at another port would hide the host's return there.
             RemoveFlows(SOURCES, Match(eth_src=eth_src)),
-            AddFlow(DESTINATIONS, Match(eth_dst=eth_src), outputs=(port,), hard_timeout_s=AGE_S + _OVERLAP_S),
+            AddFlow(DESTINATIONS, Match(eth_dst=eth_src), actions=(Output(port),), hard_timeout_s=AGE_S + _OVERLAP_S),
             AddFlow(SOURCES, Match(in_port=port, eth_src=eth_src), goto=DESTINATIONS, hard_timeout_s=AGE_S),
         )
 

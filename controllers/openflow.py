@@ -1,48 +1,131 @@
-"""The only builder of OpenFlow 1.3 messages, and the only reader of those that a switch complains about.
+"""The only builder of OpenFlow 1.3 messages, and the only reader of those in which a switch speaks of its tables.
 
 Part of the fence around os-ken: everything untyped that is made here goes straight to `Datapath.send_msg`.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import fields, replace
+from ipaddress import IPv4Network
 from typing import Any
 
+from os_ken.ofproto import nicira_ext
 from os_ken.ofproto import ofproto_v1_3 as ofp
 from os_ken.ofproto import ofproto_v1_3_parser as parser
 
-from controllers.flows import AddFlow, FlowChange, Match, RemoveFlows, ReservedPort
+from controllers.flows import (
+    Action,
+    AddFlow,
+    AddGroup,
+    AddMeter,
+    Barrier,
+    Bucket,
+    Change,
+    DecTtl,
+    Group,
+    GroupKind,
+    HashInto,
+    Masked,
+    Match,
+    Meter,
+    ModifyGroup,
+    ModifyMeter,
+    Move,
+    Output,
+    RemoveFlow,
+    RemoveFlows,
+    RemoveGroup,
+    RemoveMeter,
+    ReservedPort,
+    SetField,
+    SwitchState,
+    ToGroup,
+    Unknown,
+)
 
 _REMOVE = {ofp.OFPFC_DELETE, ofp.OFPFC_DELETE_STRICT}
+_COMMANDS = {0: "add", 1: "modify", 2: "remove"}
+_KINDS = {GroupKind.ALL: ofp.OFPGT_ALL, GroupKind.SELECT: ofp.OFPGT_SELECT, GroupKind.INDIRECT: ofp.OFPGT_INDIRECT}
+_KIND_OF = {number: kind for kind, number in _KINDS.items()}
+_KNOWN = {each.name for each in fields(Match)} - {"others"}
+
+_METER_FLAGS = ofp.OFPMF_KBPS | ofp.OFPMF_BURST
+
+_HASH_FIVE_TUPLE = 4
+"""NX_HASH_FIELDS_SYMMETRIC_L3L4_UDP; the default of select groups looks at the ports of TCP and SCTP only."""
+
+_HASH_BITS = 16
 
 
-def flow_mod(datapath: Any, change: FlowChange) -> Any:
-    """The OFPFlowMod that makes `change` on `datapath`."""
+def message(datapath: Any, change: Change) -> Any:  # noqa: PLR0911
+    """The OpenFlow message that makes `change` on `datapath`."""
     match change:
         case AddFlow():
             return _add(datapath, change)
         case RemoveFlows():
-            return parser.OFPFlowMod(
-                datapath,
-                command=ofp.OFPFC_DELETE,
-                table_id=change.table,
-                match=_match(change.match),
-                out_port=ofp.OFPP_ANY,
-                out_group=ofp.OFPG_ANY,
-            )
+            return _remove(datapath, ofp.OFPFC_DELETE, change.table, change.match)
+        case RemoveFlow():
+            return _remove(datapath, ofp.OFPFC_DELETE_STRICT, change.table, change.match, priority=change.priority)
+        case AddGroup():
+            return _group_mod(datapath, ofp.OFPGC_ADD, change.group)
+        case ModifyGroup():
+            return _group_mod(datapath, ofp.OFPGC_MODIFY, change.group)
+        case RemoveGroup():
+            return parser.OFPGroupMod(datapath, ofp.OFPGC_DELETE, ofp.OFPGT_ALL, change.number, [])
+        case AddMeter():
+            return _meter_mod(datapath, ofp.OFPMC_ADD, change.meter)
+        case ModifyMeter():
+            return _meter_mod(datapath, ofp.OFPMC_MODIFY, change.meter)
+        case RemoveMeter():
+            return parser.OFPMeterMod(datapath, ofp.OFPMC_DELETE, _METER_FLAGS, change.number, [])
+        case Barrier():
+            return parser.OFPBarrierRequest(datapath)
+
+
+def state_requests(datapath: Any) -> tuple[Any, Any, Any]:
+    """What asks a switch for all of its meters, groups and flows; each answer may come in several parts."""
+    return (
+        parser.OFPMeterConfigStatsRequest(datapath),
+        parser.OFPGroupDescStatsRequest(datapath),
+        parser.OFPFlowStatsRequest(datapath),
+    )
+
+
+def with_part(state: SwitchState, reply: Any) -> SwitchState:
+    """`state` with what one part of an answer to `state_requests` says."""
+    match reply:
+        case parser.OFPMeterConfigStatsReply():
+            return replace(state, meters=(*state.meters, *map(read_meter, reply.body)))
+        case parser.OFPGroupDescStatsReply():
+            return replace(state, groups=(*state.groups, *map(read_group, reply.body)))
+        case parser.OFPFlowStatsReply():
+            return replace(state, flows=(*state.flows, *map(read_flow, reply.body)))
+    return state
+
+
+def more_follows(reply: Any) -> bool:
+    """Whether `reply` is not the last part of an answer (§7.3.5)."""
+    return bool(reply.flags & ofp.OFPMPF_REPLY_MORE)
 
 
 def describe(message: Any) -> dict[str, object]:
-    """A message that we sent, for people: what was asked of which table, where it is a flow."""
+    """A message that we sent, for people: what was asked of which flow, group or meter."""
     request: dict[str, object] = {"message": type(message).__name__}
-    if isinstance(message, parser.OFPFlowMod):
-        request |= {
-            "command": "remove" if message.command in _REMOVE else "add",
-            "table": message.table_id,
-            "priority": message.priority,
-            "match": {field: str(value) for field, value in message.match.items()},
-            "instructions": [str(instruction) for instruction in message.instructions],
-        }
+    match message:
+        case parser.OFPFlowMod():
+            request |= {
+                "command": "remove" if message.command in _REMOVE else "add",
+                "table": message.table_id,
+                "priority": message.priority,
+                "match": {field: str(value) for field, value in message.match.items()},
+                "instructions": [str(instruction) for instruction in message.instructions],
+            }
+        case parser.OFPGroupMod():
+            buckets = [str(bucket) for bucket in message.buckets]
+            request |= {"command": _COMMANDS[message.command], "group": message.group_id, "buckets": buckets}
+        case parser.OFPMeterMod():
+            bands = [str(band) for band in message.bands]
+            request |= {"command": _COMMANDS[message.command], "meter": message.meter_id, "bands": bands}
     return request
 
 
@@ -55,33 +138,181 @@ def error_names(error: Any) -> tuple[str, str]:
     )
 
 
+def read_flow(stats: Any) -> AddFlow:
+    """A flow as a switch reports it in an OFPFlowStats."""
+    actions: tuple[Action, ...] = ()
+    found: dict[str, Any] = {}
+    for step in stats.instructions:
+        match step:
+            case parser.OFPInstructionGotoTable():
+                found["goto"] = step.table_id
+            case parser.OFPInstructionWriteMetadata():
+                found["metadata"] = Masked(step.metadata, step.metadata_mask)
+            case parser.OFPInstructionMeter():
+                found["meter"] = step.meter_id
+            case parser.OFPInstructionActions(type=ofp.OFPIT_APPLY_ACTIONS):
+                actions += tuple(_read_action(action) for action in step.actions)
+            case _:
+                actions += (Unknown(str(step)),)
+    return AddFlow(
+        stats.table_id,
+        _read_match(stats.match),
+        actions,
+        priority=stats.priority,
+        hard_timeout_s=stats.hard_timeout,
+        idle_timeout_s=stats.idle_timeout,
+        cookie=stats.cookie,
+        **found,
+    )
+
+
+def read_group(stats: Any) -> Group:
+    """A group as a switch reports it in an OFPGroupDescStats; a fast failover group is taken for one of kind ALL."""
+    buckets = tuple(
+        Bucket(tuple(_read_action(action) for action in each.actions), each.weight) for each in stats.buckets
+    )
+    kind = _KIND_OF.get(stats.type, GroupKind.ALL)
+    # Open vSwitch reports a weight of 1 where none was given; it means something in a SELECT group only.
+    if kind is not GroupKind.SELECT:
+        buckets = tuple(Bucket(bucket.actions) for bucket in buckets)
+    return Group(stats.group_id, kind, buckets)
+
+
+def read_meter(stats: Any) -> Meter:
+    """A meter as a switch reports it in an OFPMeterConfigStats; rate 0 for one that is not a single band that drops."""
+    match stats.bands:
+        case [parser.OFPMeterBandDrop() as band]:
+            return Meter(stats.meter_id, band.rate, band.burst_size)
+    return Meter(stats.meter_id, 0, 0)
+
+
 def _add(datapath: Any, flow: AddFlow) -> Any:
-    # Packets go to the controller whole: OVS keeps no buffer to fetch the rest from.
-    actions = [parser.OFPActionOutput(int(port), _max_len(port)) for port in flow.outputs]
-    instructions = [parser.OFPInstructionActions(ofp.OFPIT_APPLY_ACTIONS, actions)] if actions else []
+    instructions = [] if flow.meter is None else [parser.OFPInstructionMeter(flow.meter)]
+    if flow.actions:
+        actions = [_action(action) for action in flow.actions]
+        instructions.append(parser.OFPInstructionActions(ofp.OFPIT_APPLY_ACTIONS, actions))
+    if flow.metadata is not None:
+        instructions.append(parser.OFPInstructionWriteMetadata(flow.metadata.value, flow.metadata.mask))
     if flow.goto is not None:
         instructions.append(parser.OFPInstructionGotoTable(flow.goto))
     return parser.OFPFlowMod(
         datapath,
+        cookie=flow.cookie,
         command=ofp.OFPFC_ADD,
         table_id=flow.table,
         priority=flow.priority,
+        idle_timeout=flow.idle_timeout_s,
         hard_timeout=flow.hard_timeout_s,
         match=_match(flow.match),
         instructions=instructions,
     )
 
 
-def _max_len(port: int) -> int:
-    return int(ofp.OFPCML_NO_BUFFER) if port == ReservedPort.CONTROLLER else 0
+def _remove(datapath: Any, command: int, table: int, match: Match, priority: int = 0) -> Any:
+    return parser.OFPFlowMod(
+        datapath,
+        command=command,
+        table_id=table,
+        priority=priority,
+        match=_match(match),
+        out_port=ofp.OFPP_ANY,
+        out_group=ofp.OFPG_ANY,
+    )
+
+
+def _group_mod(datapath: Any, command: int, group: Group) -> Any:
+    buckets = [
+        parser.OFPBucket(each.weight, actions=[_action(action) for action in each.actions]) for each in group.buckets
+    ]
+    return parser.OFPGroupMod(datapath, command, _KINDS[group.kind], group.number, buckets)
+
+
+def _meter_mod(datapath: Any, command: int, meter: Meter) -> Any:
+    band = parser.OFPMeterBandDrop(meter.rate_kbps, meter.burst_kbit)
+    return parser.OFPMeterMod(datapath, command, _METER_FLAGS, meter.number, [band])
+
+
+def _action(action: Action) -> Any:
+    match action:
+        case Output(port):
+            # Packets go to the controller whole: OVS keeps no buffer to fetch the rest from.
+            whole = port == ReservedPort.CONTROLLER
+            return parser.OFPActionOutput(int(port), int(ofp.OFPCML_NO_BUFFER) if whole else 0)
+        case ToGroup(group):
+            return parser.OFPActionGroup(group)
+        case SetField(field, value):
+            return parser.OFPActionSetField(**{field: value})
+        case Move(source, target, bits):
+            return parser.NXActionRegMove(src_field=source, dst_field=target, n_bits=bits)
+        case HashInto(field):
+            return _multipath(field)
+        case DecTtl():
+            return parser.OFPActionDecNwTtl()
+        case Unknown(text):
+            raise ValueError(f"{text}: cannot be built; it is only ever read from a switch")
+
+
+def _multipath(field: str) -> Any:
+    return parser.NXActionMultipath(
+        fields=_HASH_FIVE_TUPLE,
+        basis=0,
+        algorithm=nicira_ext.NX_MP_ALG_MODULO_N,
+        max_link=(1 << _HASH_BITS) - 1,
+        arg=0,
+        ofs_nbits=nicira_ext.ofs_nbits(0, _HASH_BITS - 1),
+        dst=field,
+    )
+
+
+def _read_action(action: Any) -> Action:  # noqa: PLR0911
+    match action:
+        case parser.OFPActionOutput():
+            return Output(action.port)
+        case parser.OFPActionGroup():
+            return ToGroup(action.group_id)
+        case parser.OFPActionSetField():
+            return SetField(action.key, action.value)
+        case parser.NXActionRegMove(src_ofs=0, dst_ofs=0):
+            return Move(action.src_field, action.dst_field, action.n_bits)
+        case parser.NXActionMultipath() if action.serialize_body() == _multipath(action.dst).serialize_body():
+            return HashInto(action.dst)
+        case parser.OFPActionDecNwTtl():
+            return DecTtl()
+    return Unknown(str(action))
 
 
 def _match(match: Match) -> Any:
-    fields = {field: value for field, value in asdict(match).items() if value is not None}
-    return parser.OFPMatch(**{field: _masked(value) for field, value in fields.items()})
+    wanted = {each.name: getattr(match, each.name) for each in fields(Match) if each.name != "others"}
+    wanted |= dict(match.others)
+    return parser.OFPMatch(**{name: _oxm(value) for name, value in wanted.items() if value is not None})
 
 
-def _masked(value: object) -> object:
-    if isinstance(value, str) and "/" in value:
-        return tuple(value.split("/", 1))
+def _oxm(value: object) -> object:
+    match value:
+        case Masked():
+            return value.value, value.mask
+        case IPv4Network(prefixlen=32):
+            return str(value.network_address)
+        case IPv4Network():
+            return str(value.network_address), str(value.netmask)
+        case str() if "/" in value:
+            return tuple(value.split("/", 1))
+    return value
+
+
+def _read_match(match: Any) -> Match:
+    known, others = {}, []
+    for name, value in match.items():
+        if name in _KNOWN:
+            known[name] = _read_oxm(name, value)
+        else:
+            others.append((name, value))
+    return Match(**known, others=tuple(others))
+
+
+def _read_oxm(name: str, value: Any) -> Any:
+    if name.startswith("ipv4_") or name == "arp_tpa":
+        return IPv4Network("/".join(value) if isinstance(value, tuple) else value)
+    if isinstance(value, tuple):
+        return "/".join(value) if isinstance(value[0], str) else Masked(*value)
     return value

@@ -30,7 +30,7 @@ from os_ken.lib import hub
 from os_ken.ofproto import ofproto_v1_3
 
 from controllers import openflow
-from controllers.flows import FlowChange
+from controllers.flows import Change, SwitchState
 
 _log = logging.getLogger(__name__)
 
@@ -61,10 +61,24 @@ class Datapath:
     def __hash__(self) -> int:
         return hash(self._connection)
 
-    def send(self, changes: Iterable[FlowChange]) -> None:
+    def ask_tables(self) -> None:
+        """Ask for all that is in its tables; the answer comes as a `Tables` event."""
+        self._connection.tables = SwitchState()
+        for request in openflow.state_requests(self._connection):
+            self._connection.send_msg(request)
+
+    def send(self, changes: Iterable[Change]) -> None:
         """Queue the changes, in this order; what the switch refuses comes back as a `Refused` event."""
         for change in changes:
-            self._connection.send_msg(openflow.flow_mod(self._connection, change))
+            self._connection.send_msg(openflow.message(self._connection, change))
+
+
+@dataclass(frozen=True)
+class Tables:
+    """All that is in a switch's tables."""
+
+    datapath: Datapath
+    state: SwitchState
 
 
 @dataclass(frozen=True)
@@ -99,6 +113,9 @@ class App(OSKenApp):  # type: ignore[misc]
     options: Namespace
     """The launcher's command line, the same for all apps."""
 
+    api: Any = None
+    """Its part of the northbound: operations and endpoints (`controllers.northbound.server.Api`)."""
+
 
 AnyApp = TypeVar("AnyApp", bound=App)
 
@@ -116,6 +133,16 @@ def on_switch_down(handler: Callable[[AnyApp, Datapath], None]) -> Callable[[Any
 def on_packet_in(handler: Callable[[AnyApp, PacketIn], None]) -> Callable[[AnyApp, Any], None]:
     """Mark the method to call for each packet-in with a whole Ethernet header."""
     return _on(ofp_event.EventOFPPacketIn, [MAIN_DISPATCHER], handler, _packet_in)
+
+
+def on_tables(handler: Callable[[AnyApp, Tables], None]) -> Callable[[AnyApp, Any], None]:
+    """Mark the method to call with what a switch has in its tables, once it has answered `Datapath.ask_tables`."""
+    replies = [
+        ofp_event.EventOFPMeterConfigStatsReply,
+        ofp_event.EventOFPGroupDescStatsReply,
+        ofp_event.EventOFPFlowStatsReply,
+    ]
+    return _on(replies, [MAIN_DISPATCHER], handler, _tables)
 
 
 def on_refused(handler: Callable[[AnyApp, Refused], None]) -> Callable[[AnyApp, Any], None]:
@@ -145,6 +172,12 @@ def start(listener: socket.socket | None, app_modules: Iterable[str], options: N
     manager.instantiate_apps(**manager.create_contexts())
 
 
+def apis() -> list[Any]:
+    """The parts of the northbound that apps have."""
+    apps = AppManager.get_instance().applications.values()
+    return [app.api for app in apps if isinstance(app, App) and app.api]
+
+
 def close() -> None:
     """Let every app take down what it has outside of this process."""
     for app in AppManager.get_instance().applications.values():
@@ -167,6 +200,15 @@ def _ended(event: Any) -> Datapath | None:
     return None if event.datapath.id is None else Datapath(event.datapath)
 
 
+def _tables(event: Any) -> Tables | None:
+    """None until the last part: flows are asked for last, and a switch answers in order."""
+    message = event.msg
+    connection = message.datapath
+    connection.tables = openflow.with_part(connection.tables, message)
+    complete = isinstance(event, ofp_event.EventOFPFlowStatsReply) and not openflow.more_follows(message)
+    return Tables(Datapath(connection), connection.tables) if complete else None
+
+
 def _packet_in(event: Any) -> PacketIn | None:
     message = event.msg
     if len(message.data) < _ETHERNET_HEADER:
@@ -185,6 +227,8 @@ def _refused(event: Any) -> Refused:
 
 class _Connection(controller.Datapath):  # type: ignore[misc]
     def __init__(self, connected: socket.socket, address: object) -> None:
+        self.tables = SwitchState()
+        """As far as it has told since it was last asked."""
         self._sent: dict[int, Any] = {}
         self._sending = threading.Lock()
         for option, value in _KEEPALIVE:

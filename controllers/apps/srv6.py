@@ -12,7 +12,8 @@ from controllers.kernel.commands import CommandError
 from controllers.kernel.install import Installer
 from controllers.kernel.monitor import Monitor
 from controllers.kernel.prepare import prepare
-from controllers.northbound.server import Northbound
+from controllers.northbound.endpoints import ENDPOINTS
+from controllers.northbound.server import Operations
 from controllers.northbound.store import PolicyStore, StoreError
 from controllers.srv6.controller import Controller
 from controllers.srv6.network import Network, read_network
@@ -27,19 +28,15 @@ class Srv6App(osken.App):
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         options = self.options
-        if options.network is None or options.northbound is None:
-            raise osken.StartError("srv6: want --network FILE and --northbound SOCKET")
+        if options.network is None:
+            raise osken.StartError("srv6: want --network FILE")
         store = PolicyStore(options.state)
         try:
-            self._start(_network(options.network), store, options.northbound)
+            self._start(_network(options.network), store)
         except (ValueError, CommandError, StoreError, BearerlabError) as error:
             raise osken.StartError(str(error)) from error
 
-    def close(self) -> None:
-        """Take the API's socket away."""
-        self._northbound.close()
-
-    def _start(self, network: Network, store: PolicyStore, socket: Path) -> None:
+    def _start(self, network: Network, store: PolicyStore) -> None:
         namespaces = {router.name: router.namespace for router in network.routers}
         monitor = Monitor(namespaces, _interfaces(network))
         core = Controller(as_found(network, monitor.found), [body.policy(network.block) for body in store.policies])
@@ -49,7 +46,7 @@ class Srv6App(osken.App):
         underlay = Underlay(core, partial(Installer, namespaces))
         underlay.start()
         monitor.start(underlay.changed)
-        self._northbound = Northbound(underlay, store, socket)
+        self.api = Operations(underlay, store), ENDPOINTS
 
 
 def _network(file: Path) -> Network:

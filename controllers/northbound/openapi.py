@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from controllers.northbound.answers import ProblemView
-from controllers.northbound.endpoints import ENDPOINTS, Endpoint
+from controllers.northbound.endpoints import Endpoint
 from controllers.northbound.problems import MEDIA_TYPE
 
 PATH = "/v1/openapi.json"
@@ -18,18 +18,18 @@ _REFERENCE = "#/components/schemas/{model}"
 Json = dict[str, Any]
 
 
-def document() -> Json:
-    """The document."""
+def document(endpoints: Sequence[Endpoint]) -> Json:
+    """The document of an API with these endpoints."""
     paths: dict[str, Json] = {}
-    for endpoint in ENDPOINTS:
+    for endpoint in endpoints:
         paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
-    bodies = [(endpoint.body, "validation") for endpoint in ENDPOINTS if endpoint.body]
-    answers = [(endpoint.answer, "serialization") for endpoint in ENDPOINTS if endpoint.answer]
+    bodies = [(endpoint.body, "validation") for endpoint in endpoints if endpoint.body]
+    answers = [(endpoint.answer, "serialization") for endpoint in endpoints if endpoint.answer]
     models: Any = [*bodies, *answers, (ProblemView, "serialization")]
     _, schemas = models_json_schema(models, ref_template=_REFERENCE)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Bearerlab SRv6 controller", "version": "1"},
+        "info": {"title": "Bearerlab controller", "version": "1"},
         "paths": paths,
         "components": {"schemas": schemas["$defs"]},
     }

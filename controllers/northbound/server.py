@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from http import HTTPStatus
 from pathlib import Path
@@ -25,7 +25,7 @@ from controllers.northbound.answers import (
     Topology,
 )
 from controllers.northbound.bodies import PolicyBody, PolicyName, WindowsBody
-from controllers.northbound.endpoints import ENDPOINTS, Endpoint, OfRouter, PathQuery, Strict
+from controllers.northbound.endpoints import Endpoint, OfRouter, PathQuery, Strict
 from controllers.northbound.problems import RequestError, middleware, read
 from controllers.northbound.store import PolicyStore
 from controllers.srv6.controller import Controller, Effect
@@ -115,17 +115,23 @@ class Operations:
 Operation = Callable[[Any, Any, Any], Awaitable[Answer | None]]
 
 
-def application(operations: Operations, endpoints: Iterable[Endpoint] = ENDPOINTS) -> web.Application:
-    """The API."""
+Api = tuple[object, Sequence[Endpoint]]
+"""Operations, and the endpoints that they are for: each is a method of that name."""
+
+
+def application(*apis: Api) -> web.Application:
+    """One API of several parts."""
+    rows = [(operations, endpoint) for operations, endpoints in apis for endpoint in endpoints]
+    endpoints = tuple(endpoint for _, endpoint in rows)
     there_is = ", ".join(map(str, (*endpoints, f"GET {openapi.PATH}")))
     app = web.Application(middlewares=[middleware(there_is)])
-    document = openapi.document()
+    document = openapi.document(endpoints)
 
     async def describe(_: web.Request) -> web.Response:
         return web.json_response(document)
 
     app.router.add_get(openapi.PATH, describe)
-    for endpoint in endpoints:
+    for operations, endpoint in rows:
         app.router.add_route(endpoint.method, endpoint.path, _handler(endpoint, getattr(operations, endpoint.name)))
     return app
 
@@ -133,9 +139,9 @@ def application(operations: Operations, endpoints: Iterable[Endpoint] = ENDPOINT
 class Northbound:
     """Serves the API on `socket` until it is closed; OSError if it cannot."""
 
-    def __init__(self, underlay: Underlay, store: PolicyStore, socket: Path) -> None:
+    def __init__(self, socket: Path, *apis: Api) -> None:
         self._socket = socket
-        self._app = application(Operations(underlay, store))
+        self._app = application(*apis)
         self._serving: Future[None] = Future()
         threads.start("northbound", lambda: asyncio.run(self._serve()))
         self._serving.result()

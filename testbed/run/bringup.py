@@ -19,7 +19,7 @@ from testbed.lab.ipbatch import edge_script
 from testbed.lab.processes import Command, Supervisor
 from testbed.links.engine import LinkEngine
 from testbed.plan.model import Plan, PlannedNode
-from testbed.plan.processes import CONTROLLER
+from testbed.plan.processes import CONTROLLER, TUNNEL_PROBE
 from testbed.plan.srv6 import VRF, vpns_by, with_vrf
 from testbed.record import RunRecord
 from testbed.run import session
@@ -75,7 +75,7 @@ def testbed(plan: Plan, record: RunRecord, progress: Progress) -> Iterator[Testb
         with progress.doing("starting the controller, services and network functions"):
             # Captures come first: how N4 comes up is the first thing that somebody looks for in them.
             stack.enter_context(captured(plan, record, running.supervisor))
-            _start_processes(stack, plan, running)
+            _start_processes(stack, plan, running, inbox)
             if plan.smf:
                 inbox.wait(plan.smf, "all_associated", running.supervisor.check)
         links = stack.enter_context(Links(plan, engine, record))
@@ -99,7 +99,7 @@ def _start_engine(stack: ExitStack, plan: Plan, running: RunningLab) -> LinkEngi
     return engine
 
 
-def _start_processes(stack: ExitStack, plan: Plan, running: RunningLab) -> None:
+def _start_processes(stack: ExitStack, plan: Plan, running: RunningLab, inbox: Inbox) -> None:
     supervisor = running.supervisor
     for process in plan.processes:
         supervisor.start_planned(process)
@@ -110,6 +110,10 @@ def _start_processes(stack: ExitStack, plan: Plan, running: RunningLab) -> None:
     running.net.start()
     for process in plan.processes:
         supervisor.wait_ready(process.name, READY_WITHIN_S)
+    if any(process.name == TUNNEL_PROBE for process in plan.processes):
+        # Otherwise it would see the edges go, and take that for failures.
+        stack.callback(supervisor.stop, TUNNEL_PROBE)
+        inbox.wait(CONTROLLER, "overlay_ready", supervisor.check)
 
 
 def _start_ovs(stack: ExitStack, plan: Plan, node: PlannedNode, running: RunningLab) -> None:

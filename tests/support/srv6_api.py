@@ -12,6 +12,7 @@ from typing import Any
 
 from aiohttp.test_utils import TestClient, TestServer
 
+from controllers.northbound.endpoints import ENDPOINTS
 from controllers.northbound.server import Operations, application
 from controllers.northbound.store import PolicyStore
 from controllers.srv6.controller import Controller, Program
@@ -48,7 +49,7 @@ class Api:
         return asyncio.run(self._ask(method, target, body))
 
     async def _ask(self, method: str, target: str, body: Any) -> tuple[int, Any]:
-        app = application(Operations(self.underlay, self.store))  # type: ignore[arg-type]
+        app = application((Operations(self.underlay, self.store), ENDPOINTS))  # type: ignore[arg-type]
         async with TestClient(TestServer(app)) as client:
             data = body if isinstance(body, str) or body is None else json.dumps(body)
             async with client.request(method, f"/v1{target}", data=data) as response:

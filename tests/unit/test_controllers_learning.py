@@ -32,7 +32,7 @@ class OneSwitch:
 
     def apply(self, changes: tuple[FlowChange, ...], now: float) -> None:
         for change in changes:
-            self.table.apply(openflow.flow_mod(SWITCH, change), now)
+            self.table.apply(openflow.message(SWITCH, change), now)
 
     def send(self, port: int, src: str, dst: str, now: float, *, controller: bool = True) -> list[int]:
         """The ports that the frame leaves by; what goes to the controller is counted and acted on."""

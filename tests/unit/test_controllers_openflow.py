@@ -7,21 +7,21 @@ from os_ken.ofproto import ofproto_v1_3 as ofp
 from os_ken.ofproto import ofproto_v1_3_parser as parser
 
 from controllers import openflow
-from controllers.flows import AddFlow, FlowChange, Match, RemoveFlows, ReservedPort
+from controllers.flows import AddFlow, FlowChange, Match, Output, RemoveFlows, ReservedPort
 from tests.support.flowtable import SWITCH
 
 MAC = "02:00:00:00:00:0a"
 
 
 def encoded(change: FlowChange) -> bytes:
-    message = openflow.flow_mod(SWITCH, change)
+    message = openflow.message(SWITCH, change)
     message.set_xid(1)
     message.serialize()
     return bytes(message.buf)
 
 
 def test_add_flow_on_the_wire() -> None:
-    flow = AddFlow(1, Match(eth_dst=MAC), outputs=(5,), hard_timeout_s=310)
+    flow = AddFlow(1, Match(eth_dst=MAC), actions=(Output(5),), hard_timeout_s=310)
     # OpenFlow 1.3.5 §7.3.4.1: header, cookie and mask, table 1, ADD, timeouts 0 and 310, priority 1, no buffer
     assert encoded(flow).hex(" ", 8) == (
         "040e005800000001 0000000000000000 0000000000000000 0100000001360001 ffffffff00000000 0000000000000000 "
@@ -30,26 +30,27 @@ def test_add_flow_on_the_wire() -> None:
 
 
 def test_packets_go_to_the_controller_whole() -> None:
-    message = openflow.flow_mod(SWITCH, AddFlow(0, Match(), outputs=(ReservedPort.CONTROLLER,), goto=1))
+    message = openflow.message(SWITCH, AddFlow(0, Match(), actions=(Output(ReservedPort.CONTROLLER),), goto=1))
     actions, goto = message.instructions
     assert actions.actions[0].max_len == ofp.OFPCML_NO_BUFFER
     assert goto.table_id == 1
 
 
 def test_a_flow_without_outputs_drops() -> None:
-    assert openflow.flow_mod(SWITCH, AddFlow(0, Match(in_port=1))).instructions == []
+    assert openflow.message(SWITCH, AddFlow(0, Match(in_port=1))).instructions == []
 
 
 def test_removal_takes_flows_of_any_port_and_group() -> None:
-    message = openflow.flow_mod(SWITCH, RemoveFlows(0, Match(eth_src=MAC)))
+    message = openflow.message(SWITCH, RemoveFlows(0, Match(eth_src=MAC)))
     assert (message.command, message.out_port, message.out_group) == (ofp.OFPFC_DELETE, ofp.OFPP_ANY, ofp.OFPG_ANY)
 
 
 @pytest.mark.parametrize(
-    ("change", "command"), [(AddFlow(1, Match(eth_dst=MAC), outputs=(5,)), "add"), (RemoveFlows(1, Match()), "remove")]
+    ("change", "command"),
+    [(AddFlow(1, Match(eth_dst=MAC), actions=(Output(5),)), "add"), (RemoveFlows(1, Match()), "remove")],
 )
 def test_description_names_table_match_and_command(change: FlowChange, command: str) -> None:
-    description = openflow.describe(openflow.flow_mod(SWITCH, change))
+    description = openflow.describe(openflow.message(SWITCH, change))
     assert description["message"] == "OFPFlowMod"
     assert description["command"] == command
     assert description["table"] == 1

@@ -1,0 +1,48 @@
+"""`--app sdwan --overlay FILE`: CPEs as edges of an SD-WAN (controllers/sdwan)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from controllers import osken
+from controllers.northbound.overlay import ENDPOINTS, OverlayOperations
+from controllers.overlay import OverlayShell
+from controllers.sdwan.controller import Controller
+from controllers.sdwan.network import Overlay, read_overlay
+from testbed.validation import problem
+
+
+class SdwanApp(osken.App):
+    """Feeds the core with switches, tables and measurements."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        if self.options.overlay is None:
+            raise osken.StartError("sdwan: want --overlay FILE")
+        self._shell = OverlayShell(Controller(_overlay(self.options.overlay)))
+        self.api = OverlayOperations(self._shell), ENDPOINTS
+
+    @osken.on_switch_up
+    def switch_up(self, datapath: osken.Datapath) -> None:
+        """An edge connected."""
+        self._shell.connected(datapath)
+
+    @osken.on_tables
+    def tables(self, tables: osken.Tables) -> None:
+        """It has told what it has."""
+        self._shell.happens(lambda core, _: core.tables(tables.datapath.dpid, tables.state))
+
+    @osken.on_switch_down
+    def switch_down(self, datapath: osken.Datapath) -> None:
+        """A connection ended."""
+        self._shell.disconnected(datapath)
+
+
+def _overlay(file: Path) -> Overlay:
+    try:
+        return read_overlay(file.read_text())
+    except ValidationError as error:
+        problems = "\n".join(f"{file}: {problem(detail)}" for detail in error.errors(include_url=False))
+        raise osken.StartError(problems) from error

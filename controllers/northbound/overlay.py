@@ -1,0 +1,300 @@
+"""The overlay's part of the API: its state, its decisions, and what the measuring process asks and tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Protocol, TypeVar
+
+from pydantic import Field
+
+from controllers.northbound.answers import Answer
+from controllers.northbound.bodies import Body
+from controllers.northbound.endpoints import ROOT, Endpoint
+from controllers.sdwan.controller import Controller
+from controllers.sdwan.network import OverlayTunnel
+from controllers.sdwan.telemetry import ClassWindow, Verdict
+
+Found = TypeVar("Found")
+
+
+class EdgeView(Answer):
+    """A CPE, and whether it is connected to the controller."""
+
+    name: str
+    dpid: int
+    connected: bool
+    transports: tuple[str, ...]
+
+
+class ClassQuality(Answer):
+    """What a tunnel is like for a class, damped: one-way delay and jitter in ms, loss as a share."""
+
+    sla_class: str
+    meets: bool
+    delay_ms: float | None
+    jitter_ms: float | None
+    loss: float
+
+
+class TunnelView(Answer):
+    """A tunnel."""
+
+    name: str
+    source: str
+    target: str
+    transport: str
+    color: int | None
+    up: bool
+    classes: tuple[ClassQuality, ...]
+
+
+class DemandView(Answer):
+    """An application's traffic from one edge to another, and the tunnels that carry it."""
+
+    name: str
+    application: str
+    source: str
+    target: str
+    sla_class: str
+    tunnels: tuple[str, ...]
+
+
+class OverlayView(Answer):
+    """All of the overlay."""
+
+    mode: str
+    edges: tuple[EdgeView, ...]
+    tunnels: tuple[TunnelView, ...]
+    demands: tuple[DemandView, ...]
+
+
+class DecisionView(Answer):
+    """A demand that was moved, in a sentence; `at` is seconds since the controller's start."""
+
+    at: float
+    demand: str
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    why: str
+
+
+class Decisions(Answer):
+    """The last decisions, oldest first."""
+
+    decisions: tuple[DecisionView, ...]
+
+
+class ProbedTunnel(Answer):
+    """A tunnel to be measured in these classes, by DSCP."""
+
+    id: str
+    namespace: str
+    source: str
+    target: str
+    target_namespace: str
+    classes: tuple[int, ...]
+
+
+class ProbingView(Answer):
+    """What is to be measured, and how."""
+
+    interval_ms: float
+    timeout_ms: float
+    lost: int
+    window_ms: float
+    tunnels: tuple[ProbedTunnel, ...]
+
+
+class OneWayBody(Body):
+    """Delays in one direction."""
+
+    min_us: float
+    mean_us: float
+    p95_us: float
+    jitter_us: float
+
+
+class TunnelWindowBody(Body):
+    """What became of the probes of a class along a tunnel in one window."""
+
+    tunnel: str
+    dscp: int = Field(ge=0, le=63)
+    t: float
+    sent: int = Field(ge=0)
+    received: int = Field(ge=0)
+    lost_forward: int = Field(ge=0)
+    lost_back: int = Field(ge=0)
+    forward: OneWayBody | None
+    back: OneWayBody | None
+
+
+class LivenessBody(Body):
+    """A tunnel answers, or does not any more."""
+
+    tunnel: str
+    up: bool
+    t: float
+
+
+class MeasurementsBody(Body):
+    """What was found."""
+
+    windows: tuple[TunnelWindowBody, ...]
+    liveness: tuple[LivenessBody, ...]
+
+
+ENDPOINTS = (
+    Endpoint("overlay", "GET", f"{ROOT}/overlay", "CPEs, tunnels and what they carry", OverlayView),
+    Endpoint("decisions", "GET", f"{ROOT}/overlay/decisions", "What was moved, and why", Decisions),
+    Endpoint("probing", "GET", f"{ROOT}/overlay/probing", "Tunnels to be measured", ProbingView),
+    Endpoint(
+        "measurements",
+        "POST",
+        f"{ROOT}/overlay/measurements",
+        "What measurement of tunnels has found",
+        None,
+        status=HTTPStatus.NO_CONTENT,
+        body=MeasurementsBody,
+        errors=(HTTPStatus.BAD_REQUEST,),
+    ),
+)
+
+
+class Shell(Protocol):
+    """What has the core."""
+
+    async def read(self, look: Callable[[Controller], Found]) -> Found:
+        """What `look` finds in the core."""
+
+    async def report(self, body: MeasurementsBody) -> None:
+        """Take measurements in."""
+
+
+class OverlayOperations:
+    """The endpoints, by the names of `ENDPOINTS`."""
+
+    def __init__(self, shell: Shell) -> None:
+        self._shell = shell
+
+    async def overlay(self, *_: object) -> OverlayView:
+        """All of it."""
+        return await self._shell.read(overlay_view)
+
+    async def decisions(self, *_: object) -> Decisions:
+        """What was decided."""
+        return await self._shell.read(decisions_view)
+
+    async def probing(self, *_: object) -> ProbingView:
+        """What is to be measured."""
+        return await self._shell.read(probing_view)
+
+    async def measurements(self, _: object, __: object, body: MeasurementsBody) -> None:
+        """What was measured."""
+        await self._shell.report(body)
+
+
+def overlay_view(core: Controller) -> OverlayView:
+    """The overlay as it is."""
+    overlay = core.overlay
+    return OverlayView(
+        mode=overlay.mode,
+        edges=tuple(
+            EdgeView(
+                name=edge.name,
+                dpid=edge.dpid,
+                connected=edge.name in core.connected,
+                transports=tuple(each.transport for each in edge.attachments),
+            )
+            for edge in overlay.edges
+        ),
+        tunnels=tuple(_tunnel(core, tunnel) for tunnel in overlay.tunnels),
+        demands=tuple(
+            DemandView(
+                name=demand.name,
+                application=demand.application,
+                source=demand.source,
+                target=demand.target,
+                sla_class=overlay.class_of[demand.application].name,
+                tunnels=core.placements[demand.name].names,
+            )
+            for demand in overlay.demands
+        ),
+    )
+
+
+def decisions_view(core: Controller) -> Decisions:
+    """The decisions."""
+    return Decisions(
+        decisions=tuple(
+            DecisionView(at=each.at, demand=each.demand, source=each.source, target=each.target, why=each.why)
+            for each in core.decisions
+        )
+    )
+
+
+def probing_view(core: Controller) -> ProbingView:
+    """Tunnels whose ends have their flows."""
+    overlay, rules = core.overlay, core.overlay.probing
+    used = dict.fromkeys(overlay.class_of.values())
+    return ProbingView(
+        interval_ms=rules.interval_ms,
+        timeout_ms=rules.timeout_ms,
+        lost=rules.lost,
+        window_ms=rules.window_ms,
+        tunnels=tuple(
+            ProbedTunnel(
+                id=tunnel.name,
+                namespace=overlay.edge[tunnel.source].namespace,
+                source=str(tunnel.probe_source),
+                target=str(tunnel.probe_target),
+                target_namespace=overlay.edge[tunnel.target].namespace,
+                classes=tuple(dict.fromkeys(each.dscp for each in used if tunnel.transport in each.transports)) or (0,),
+            )
+            for tunnel in overlay.tunnels
+            if {tunnel.source, tunnel.target} <= core.programmed
+        ),
+    )
+
+
+def windows(body: MeasurementsBody) -> tuple[ClassWindow, ...]:
+    """As the core has them."""
+    return tuple(
+        ClassWindow(
+            tunnel=each.tunnel,
+            dscp=each.dscp,
+            sent=each.sent,
+            received=each.received,
+            lost=each.sent - each.received - each.lost_back,
+            delay_ms=each.forward.mean_us / 1000 if each.forward else None,
+            jitter_ms=each.forward.jitter_us / 1000 if each.forward else None,
+        )
+        for each in body.windows
+    )
+
+
+def _tunnel(core: Controller, tunnel: OverlayTunnel) -> TunnelView:
+    return TunnelView(
+        name=tunnel.name,
+        source=tunnel.source,
+        target=tunnel.target,
+        transport=tunnel.transport,
+        color=tunnel.color,
+        up=core.telemetry.up(tunnel.name),
+        classes=tuple(
+            _quality(core, tunnel.name, each.name)
+            for each in core.overlay.classes
+            if tunnel.transport in each.transports
+        ),
+    )
+
+
+def _quality(core: Controller, tunnel: str, sla_class: str) -> ClassQuality:
+    found = core.telemetry.quality(tunnel, sla_class)
+    return ClassQuality(
+        sla_class=sla_class,
+        meets=core.telemetry.verdict(tunnel, sla_class) is Verdict.MEETS,
+        delay_ms=found.delay_ms,
+        jitter_ms=found.jitter_ms,
+        loss=found.loss,
+    )

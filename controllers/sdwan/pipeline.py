@@ -1,0 +1,240 @@
+"""What an edge's switch does with packets, in four tables.
+
+    INGRESS    tunnel, probes' VNI → the probe port        probe port, a tunnel's addresses → that tunnel
+               tunnel, a tenant's VNI → DELIVER, or ROUTE at a hub for another edge
+               LAN, ARP for the gateway → answered here    LAN, IPv4 → CLASSIFY
+    CLASSIFY   which application it is; the class's DSCP → ROUTE
+    ROUTE      which edge it is for: the class's meter, the tenant's VNI, the demand's group; or DELIVER
+    DELIVER    the host's MAC address, one hop less to live → its LAN
+
+Metadata keeps the tenant in its upper 16 bits and the application in its lower ones. A demand's group has a bucket for
+each tunnel that carries it, so that moving it is one message; without a bucket it drops. What came through a tunnel is
+never sent into another by an edge that is no hub, and by a hub only towards where it has a tunnel itself: no packet
+goes round.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Network
+from typing import Any
+
+from controllers.flows import (
+    ARP,
+    IPV4,
+    TCP,
+    UDP,
+    Action,
+    AddFlow,
+    Bucket,
+    DecTtl,
+    Group,
+    GroupKind,
+    Masked,
+    Match,
+    Meter,
+    ModifyGroup,
+    Move,
+    Output,
+    ReservedPort,
+    SetField,
+    SwitchState,
+    ToGroup,
+)
+from controllers.sdwan.network import PROBE_VNI, Application, Edge, Lan, Overlay, OverlayTunnel
+from controllers.sdwan.steering import Placement
+from controllers.srv6.network import FlowMatch
+
+INGRESS, CLASSIFY, ROUTE, DELIVER = range(4)
+
+COOKIE = 0x5D
+"""Marks our flows."""
+
+_TENANT_BITS, _APPLICATION_BITS = 0xFFFF_0000, 0xFFFF
+_ARP_REQUEST, _ARP_REPLY = 1, 2
+_BURST_S = 0.1
+"""Of a meter: what a class may send at once, in time at its limit."""
+
+
+def group_number(overlay: Overlay, demand: str) -> int:
+    """The group of a demand, the same at every edge."""
+    return [each.name for each in overlay.demands].index(demand) + 1
+
+
+def program(overlay: Overlay, edge: str, placements: Mapping[str, Placement]) -> SwitchState:
+    """All that the switch of `edge` is to have; `placements` by the names of demands."""
+    return SwitchState(
+        meters=tuple(_meters(overlay)),
+        groups=tuple(_groups(overlay, edge, placements)),
+        flows=tuple(_Program(overlay, overlay.edge[edge]).flows()),
+    )
+
+
+def moves(overlay: Overlay, edge: str, placements: Mapping[str, Placement]) -> tuple[ModifyGroup, ...]:
+    """What puts the demands in `placements` on their tunnels, of those that `edge` sends itself."""
+    return tuple(
+        ModifyGroup(_group(overlay, number, placements[demand.name]))
+        for number, demand in enumerate(overlay.demands, 1)
+        if demand.source == edge and demand.name in placements
+    )
+
+
+def _groups(overlay: Overlay, edge: str, placements: Mapping[str, Placement]) -> Iterator[Group]:
+    for number, demand in enumerate(overlay.demands, 1):
+        if demand.source == edge:
+            yield _group(overlay, number, placements.get(demand.name, Placement()))
+
+
+def _group(overlay: Overlay, number: int, placement: Placement) -> Group:
+    buckets = tuple(Bucket((Output(overlay.tunnel[name].port),), weight) for name, weight in placement.tunnels)
+    return Group(number, GroupKind.SELECT, buckets)
+
+
+def _meters(overlay: Overlay) -> Iterator[Meter]:
+    """One for each demand whose class has a limit, by the number of its group."""
+    for number, demand in enumerate(overlay.demands, 1):
+        if limit := overlay.class_of[demand.application].limit_bps:
+            kbps = max(1, round(limit / 1000))
+            yield Meter(number, kbps, max(1, round(kbps * _BURST_S)))
+
+
+class _Program:
+    """The flows of one edge."""
+
+    def __init__(self, overlay: Overlay, edge: Edge) -> None:
+        self._overlay, self._edge = overlay, edge
+        self._tenants = {tenant.name: number for number, tenant in enumerate(overlay.tenants, 1)}
+        self._vnis = {tenant.name: tenant.vni for tenant in overlay.tenants}
+        self._applications = {each.name: number for number, each in enumerate(overlay.applications, 1)}
+
+    def flows(self) -> Iterator[AddFlow]:
+        for tunnel in self._overlay.tunnels:
+            if tunnel.source == self._edge.name:
+                yield from self._tunnel(tunnel)
+        for lan in self._edge.lans:
+            yield from self._lan(lan)
+        for tenant in {lan.tenant: None for lan in self._edge.lans}:
+            yield from self._classified(tenant)
+            yield from self._routed(tenant)
+
+    def _tunnel(self, tunnel: OverlayTunnel) -> Iterator[AddFlow]:
+        edge = self._edge
+        to_probe = (SetField("eth_dst", edge.probe_mac), Output(edge.probe_port))
+        yield _flow(INGRESS, Match(in_port=tunnel.port, tunnel_id=PROBE_VNI), to_probe, priority=20)
+        target = IPv4Network(tunnel.probe_target)
+        into = (SetField("tunnel_id", PROBE_VNI), Output(tunnel.port))
+        yield _flow(INGRESS, Match(in_port=edge.probe_port, eth_type=IPV4, ipv4_dst=target), into, priority=20)
+        for tenant, vni in self._vnis.items():
+            match = Match(in_port=tunnel.port, tunnel_id=vni)
+            # At a hub what is for another edge is classified once more, since metadata does not cross a tunnel.
+            goto = CLASSIFY if edge.name in self._overlay.hubs else DELIVER
+            yield _flow(INGRESS, match, goto=goto, metadata=self._tenant(tenant), priority=10)
+
+    def _lan(self, lan: Lan) -> Iterator[AddFlow]:
+        asked = Match(in_port=lan.port, eth_type=ARP, arp_op=_ARP_REQUEST, arp_tpa=IPv4Network(lan.gateway))
+        yield _flow(INGRESS, asked, _arp_answer(lan), priority=20)
+        sent = Match(in_port=lan.port, eth_type=IPV4, eth_dst=lan.mac)
+        yield _flow(INGRESS, sent, goto=CLASSIFY, metadata=self._tenant(lan.tenant), priority=10)
+        for reach in lan.reaches:
+            match = Match(metadata=self._tenant(lan.tenant), eth_type=IPV4, ipv4_dst=reach.prefix)
+            into = (
+                DecTtl(),
+                SetField("eth_src", lan.mac),
+                SetField("eth_dst", reach.mac),
+                # A host may be reached by the port that its packet came in by.
+                Output(lan.port),
+            )
+            yield _flow(DELIVER, match, into, priority=1 + reach.prefix.prefixlen)
+
+    def _classified(self, tenant: str) -> Iterator[AddFlow]:
+        wanted = [each for each in self._overlay.applications if each.tenant in (None, tenant)]
+        first = len(self._overlay.applications)
+        for position, application in enumerate(wanted):
+            for match in application.matches:
+                yield from self._recognised(tenant, application, match, first - position)
+
+    def _recognised(self, tenant: str, application: Application, match: FlowMatch, priority: int) -> Iterator[AddFlow]:
+        dscp = self._overlay.class_of[application.name].dscp
+        mark = (SetField("ip_dscp", dscp),) if dscp else ()
+        number = Masked(self._applications[application.name], _APPLICATION_BITS)
+        for wanted in _matches(match, self._tenant(tenant)):
+            yield _flow(CLASSIFY, wanted, mark, goto=ROUTE, metadata=number, priority=priority)
+
+    def _routed(self, tenant: str) -> Iterator[AddFlow]:
+        for lan in self._edge.lans:
+            if lan.tenant == tenant:
+                for prefix in _prefixes(lan):
+                    match = Match(metadata=self._tenant(tenant), eth_type=IPV4, ipv4_dst=prefix)
+                    yield _flow(ROUTE, match, goto=DELIVER, priority=100 + prefix.prefixlen)
+        here = self._edge.name
+        for number, demand in enumerate(self._overlay.demands, 1):
+            if demand.source != here or self._overlay.next_edge(here, demand.target) is None:
+                continue
+            limited = self._overlay.class_of[demand.application].limit_bps is not None
+            actions = (SetField("tunnel_id", self._vnis[tenant]), ToGroup(number))
+            both = self._both(tenant, demand.application)
+            for prefix in self._prefixes_at(demand.target, tenant):
+                match = Match(metadata=both, eth_type=IPV4, ipv4_dst=prefix)
+                yield _flow(ROUTE, match, actions, meter=number if limited else None, priority=1 + prefix.prefixlen)
+
+    def _prefixes_at(self, edge: str, tenant: str) -> Iterator[IPv4Network]:
+        for lan in self._overlay.edge[edge].lans:
+            if lan.tenant == tenant:
+                yield from _prefixes(lan)
+
+    def _tenant(self, tenant: str) -> Masked:
+        return Masked(self._tenants[tenant] << 16, _TENANT_BITS)
+
+    def _both(self, tenant: str, application: str) -> Masked:
+        value = self._tenants[tenant] << 16 | self._applications[application]
+        return Masked(value, _TENANT_BITS | _APPLICATION_BITS)
+
+
+def _flow(  # noqa: PLR0913
+    table: int,
+    match: Match,
+    actions: tuple[Action, ...] = (),
+    *,
+    goto: int | None = None,
+    metadata: Masked | None = None,
+    meter: int | None = None,
+    priority: int,
+) -> AddFlow:
+    return AddFlow(table, match, actions, goto, priority, metadata=metadata, meter=meter, cookie=COOKIE)
+
+
+def _prefixes(lan: Lan) -> Iterator[IPv4Network]:
+    """What is reached on a LAN: each once, its own prefix is that of the hosts."""
+    yield from dict.fromkeys(reach.prefix for reach in lan.reaches)
+
+
+def _arp_answer(lan: Lan) -> tuple[Action, ...]:
+    """RFC 826: the request becomes its own answer."""
+    return (
+        Move("eth_src", "eth_dst", 48),
+        SetField("eth_src", lan.mac),
+        SetField("arp_op", _ARP_REPLY),
+        Move("arp_sha", "arp_tha", 48),
+        SetField("arp_sha", lan.mac),
+        Move("arp_spa", "arp_tpa", 32),
+        SetField("arp_spa", str(lan.gateway)),
+        Output(ReservedPort.IN_PORT),
+    )
+
+
+def _matches(wanted: FlowMatch, tenant: Masked) -> Iterator[Match]:
+    """As OpenFlow has them: ports are fields of TCP or of UDP."""
+    ports = {"src": wanted.source_port, "dst": wanted.destination_port}
+    protocols = (wanted.protocol,) if wanted.protocol is not None or not any(ports.values()) else (TCP, UDP)
+    for protocol in protocols:
+        name = {TCP: "tcp", UDP: "udp"}.get(protocol or 0)
+        fields: dict[str, Any] = {f"{name}_{end}": port for end, port in ports.items() if port is not None and name}
+        yield Match(
+            metadata=tenant,
+            eth_type=IPV4,
+            ip_dscp=wanted.dscp,
+            ip_proto=protocol,
+            ipv4_src=IPv4Network(str(wanted.source)) if wanted.source else None,
+            ipv4_dst=IPv4Network(str(wanted.destination)) if wanted.destination else None,
+            **fields,
+        )

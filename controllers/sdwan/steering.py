@@ -1,0 +1,72 @@
+"""Which tunnels carry a demand, as its class wants it and the tunnels are; capacities are for `controllers.joint`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from controllers.sdwan.network import Demand, Forwarding, Overlay, OverlayTunnel, SlaClass
+from controllers.sdwan.telemetry import Telemetry, Verdict
+
+
+@dataclass(frozen=True)
+class Placement:
+    """The tunnels that carry a demand, by name, with their weights; none drops it."""
+
+    tunnels: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The tunnels alone."""
+        return tuple(name for name, _ in self.tunnels)
+
+
+@dataclass(frozen=True)
+class Steering:
+    """The choice among `overlay`'s tunnels."""
+
+    overlay: Overlay
+    telemetry: Telemetry
+    prices: dict[str, float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prices", {each.name: each.price for each in self.overlay.transports})
+
+    def allowed(self, demand: Demand) -> tuple[OverlayTunnel, ...]:
+        """The tunnels that the class of `demand` lets it take, the preferred transport's first."""
+        via = self.overlay.next_edge(demand.source, demand.target)
+        order = self.overlay.class_of[demand.application].transports
+        between = self.overlay.between(demand.source, via) if via else ()
+        return tuple(
+            sorted((each for each in between if each.transport in order), key=lambda t: order.index(t.transport))
+        )
+
+    def choose(self, demand: Demand, current: Placement) -> Placement:
+        """Where `demand` goes from now on; it stays where it is if all of its tunnels are down."""
+        sla_class = self.overlay.class_of[demand.application]
+        usable = [tunnel for tunnel in self.allowed(demand) if self.telemetry.up(tunnel.name)]
+        if not usable:
+            return current if current.tunnels else _one(self.allowed(demand))
+        meeting = [each for each in usable if self.telemetry.verdict(each.name, sla_class.name) is Verdict.MEETS]
+        if not meeting:
+            return Placement(((min(usable, key=lambda each: self._badness(each, sla_class)).name, 1),))
+        match sla_class.forwarding:
+            case Forwarding.BALANCE:
+                shares = dict(zip(sla_class.transports, sla_class.weights, strict=False))
+                return Placement(tuple((each.name, shares.get(each.transport, 1)) for each in meeting))
+            case Forwarding.CHEAPEST:
+                return _one(sorted(meeting, key=lambda each: self.prices[each.transport]))
+            case Forwarding.PREFERRED | Forwarding.DUPLICATE:
+                return _one(meeting)
+
+    def _badness(self, tunnel: OverlayTunnel, sla_class: SlaClass) -> tuple[float, float]:
+        """By how much the worst bound is broken, and the delay."""
+        quality = self.telemetry.quality(tunnel.name, sla_class.name)
+        sla = sla_class.sla
+        pairs = ((quality.delay_ms, sla.delay_ms), (quality.jitter_ms, sla.jitter_ms), (quality.loss, sla.loss))
+        over = [value / max(bound, 1e-6) for value, bound in pairs if value is not None and bound is not None]
+        return max(over, default=0.0), quality.delay_ms or 0.0
+
+
+def _one(tunnels: Iterable[OverlayTunnel]) -> Placement:
+    return Placement(tuple((tunnel.name, 1) for tunnel in tunnels)[:1])
