@@ -48,7 +48,7 @@ class Attachment:
 
 @dataclass(frozen=True)
 class Edge:
-    """A CPE. Probes enter and leave by `probe_port`; `replication_port` leads to what duplicates (IEEE 802.1CB)."""
+    """A CPE. Probes enter and leave by `probe_port`."""
 
     name: str
     dpid: int
@@ -57,7 +57,6 @@ class Edge:
     probe_mac: str
     attachments: tuple[Attachment, ...]
     lans: tuple[Lan, ...]
-    replication_port: int | None = None
 
 
 @dataclass(frozen=True)
@@ -104,8 +103,6 @@ class Forwarding(StrEnum):
     CHEAPEST = "cheapest"
     BALANCE = "balance"
     """Flows over all, by weight."""
-    DUPLICATE = "duplicate"
-    """Every packet over the two best."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +125,7 @@ class SlaClass:
 
 @dataclass(frozen=True)
 class Application:
-    """Flows that are recognised by one of `matches`, or by the DNS names of their servers (`*.example.net`).
+    """Flows that are recognised by one of `matches`.
 
     `tenant` is None for those of all tenants. The first application that matches counts.
     """
@@ -136,7 +133,6 @@ class Application:
     name: str
     sla_class: str
     matches: tuple[FlowMatch, ...] = ()
-    names: tuple[str, ...] = ()
     tenant: str | None = None
 
 

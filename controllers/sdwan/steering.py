@@ -56,7 +56,7 @@ class Steering:
                 return Placement(tuple((each.name, shares.get(each.transport, 1)) for each in meeting))
             case Forwarding.CHEAPEST:
                 return _one(sorted(meeting, key=lambda each: self.prices[each.transport]))
-            case Forwarding.PREFERRED | Forwarding.DUPLICATE:
+            case Forwarding.PREFERRED:
                 return _one(meeting)
 
     def _badness(self, tunnel: OverlayTunnel, sla_class: SlaClass) -> tuple[float, float]:

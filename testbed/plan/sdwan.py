@@ -290,7 +290,6 @@ class OverlayPlan:
                 "name": name,
                 "sla_class": given.sla_class,
                 "matches": list(self._matches(given)),
-                "names": given.names,
                 "tenant": given.tenant,
             }
 

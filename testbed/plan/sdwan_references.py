@@ -14,7 +14,7 @@ from testbed.plan.profiles import LinkPlan
 from testbed.plan.sdwan import ROOM, lan_ports, largest_inner_mtu
 from testbed.plan.srv6 import mtu_given
 from testbed.scenario.model import Scenario
-from testbed.scenario.sdwan import Sdwan, SlaClass
+from testbed.scenario.sdwan import Sdwan
 
 LEAST_MTU = 576
 """Of what hosts send (RFC 1122 §3.3.3)."""
@@ -148,16 +148,9 @@ class SdwanReferences:
             where = f"sdwan.classes.{name}"
             for index, transport in enumerate(given.transports):
                 yield from transports.check(f"{where}.transports[{index}]", transport)
-            if given.forwarding == "duplicate" and self._ways_of(given) < 2:
-                got = f"duplicate over {', '.join(given.transports)} alone"
-                yield Problem(f"{where}.forwarding", got, "two transports or two colors to send on")
             if given.sla.jitter and given.sla.delay and given.sla.jitter > given.sla.delay:
                 got = f"{given.sla.jitter:g} ms of jitter within {given.sla.delay:g} ms of delay"
                 yield Problem(f"{where}.sla", got, "a jitter below the delay: what keeps to the one keeps to the other")
-
-    def _ways_of(self, given: SlaClass) -> int:
-        transports = self._sdwan.transports
-        return sum(len(transports[name].colors) or 1 for name in given.transports if name in transports)
 
     def _applications(self) -> Iterator[Problem]:
         classes = self._known("classes", "a class of sdwan.classes", DEFAULT)

@@ -221,7 +221,7 @@ class Parameters(Strict):
     @field_validator("jitter_table")
     @classmethod
     def _instead_of_jitter(cls, table: str | None, info: ValidationInfo) -> str | None:
-        if info.data.get("jitter") is not None:
+        if table is not None and info.data.get("jitter") is not None:
             raise ValueError("want either `jitter` or `jitter_table`")
         return table
 

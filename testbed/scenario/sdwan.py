@@ -65,9 +65,9 @@ class SlaClass(Strict):
         description="Those that may carry it, preferred first.",
         examples=[["private", "internet"]],
     )
-    forwarding: Literal["preferred", "cheapest", "balance", "duplicate"] = Field(
+    forwarding: Literal["preferred", "cheapest", "balance"] = Field(
         default="preferred",
-        description="Of the tunnels that meet the SLA: the first, the cheapest, all by weight, or every packet on two.",
+        description="Of the tunnels that meet the SLA: the first, the cheapest, or all by weight.",
         examples=["cheapest"],
     )
     weights: list[Annotated[int, Field(ge=1, le=100)]] = Field(
@@ -99,9 +99,6 @@ class Application(Strict):
     protocol: Literal["tcp", "udp", "icmp"] | None = Field(default=None, description="Protocol.", examples=["udp"])
     port: int | None = Field(default=None, ge=1, le=65535, description="The server's port.", examples=[80])
     dscp: Dscp | None = Field(default=None, description="DSCP that its packets come with.", examples=[46])
-    names: list[str] = Field(
-        default_factory=list, description="DNS names of its servers; `*.` for all below.", examples=[["*.example.net"]]
-    )
     tenant: Name | None = Field(default=None, description="Of this tenant only.", examples=["blue"])
 
     @model_validator(mode="after")
