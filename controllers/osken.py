@@ -172,6 +172,12 @@ def start(listener: socket.socket | None, app_modules: Iterable[str], options: N
     manager.instantiate_apps(**manager.create_contexts())
 
 
+def app(name: str) -> App | None:
+    """The app whose class is called `name`; None if it is not loaded."""
+    found = AppManager.get_instance().applications.get(name)
+    return found if isinstance(found, App) else None
+
+
 def apis() -> list[Any]:
     """The parts of the northbound that apps have."""
     apps = AppManager.get_instance().applications.values()

@@ -7,19 +7,28 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from controllers.joint import underlay as joint
 from controllers.northbound.overlay import MeasurementsBody, windows
 from controllers.osken import Datapath
-from controllers.sdwan.controller import Controller, Effect, Emit, Send
+from controllers.sdwan.controller import Controller, Effect, Emit, Replan, Reroute, Send
+from controllers.sdwan.network import Mode
+from controllers.sdwan.scheduling import policies_of
+from controllers.srv6 import controller as srv6
+from controllers.srv6.policy import PolicyId
+from controllers.underlay import Underlay
 from testbed.events import emit
 
 Found = TypeVar("Found")
+
+_UNDERLAY_WITHIN_S = 5.0
+"""It answers in milliseconds, unless it is stuck; then the process ends."""
 
 
 class OverlayShell:
     """Joins the core to the switches below it and the API above it."""
 
-    def __init__(self, core: Controller) -> None:
-        self._core = core
+    def __init__(self, core: Controller, underlay: Underlay | None) -> None:
+        self._core, self._underlay = core, underlay
         self._datapaths: dict[str, Datapath] = {}
         self._lock = threading.Lock()
 
@@ -36,6 +45,10 @@ class OverlayShell:
                 self.happens(lambda core, now, each=each: core.liveness(each.tunnel, up=each.up, now=now))  # type: ignore[misc]
         measured = [window for window in windows(body) if window.tunnel in known]
         self.happens(lambda core, now: core.measured(measured, now))
+
+    async def set_mode(self, mode: Mode) -> None:
+        """Begin anew in a mode."""
+        self.happens(lambda core, now: core.set_mode(mode, now))
 
     def connected(self, datapath: Datapath) -> None:
         """A switch has connected: what it has is read first, so that what is right is not touched."""
@@ -57,14 +70,34 @@ class OverlayShell:
     def happens(self, happening: Callable[[Controller, float], Iterable[Effect]]) -> None:
         """Let something happen to the core, from any thread."""
         with self._lock:
-            for effect in happening(self._core, time.monotonic()):
-                self._perform(effect)
+            self._perform(happening(self._core, time.monotonic()))
 
-    def _perform(self, effect: Effect) -> None:
-        match effect:
-            case Send(edge, changes):
-                # One that is not connected gets all when it is.
-                if datapath := self._datapaths.get(edge):
-                    datapath.send(changes)
-            case Emit(kind, fields):
-                emit(kind, **fields)
+    def _perform(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Send(edge, changes):
+                    # One that is not connected gets all when it is.
+                    if datapath := self._datapaths.get(edge):
+                        datapath.send(changes)
+                case Emit(kind, fields):
+                    emit(kind, **fields)
+                case Replan():
+                    self._perform(self._core.plan(self._below(), time.monotonic()))
+                case Reroute(policy, way):
+                    self._reroute(policy, way)
+
+    def _below(self) -> joint.Underlay:
+        if self._underlay is None:
+            return joint.Underlay()
+        wanted = policies_of(self._core.overlay)
+        return self._underlay.ask(lambda core: joint.underlay(core, wanted)).result(_UNDERLAY_WITHIN_S)
+
+    def _reroute(self, policy: PolicyId, way: joint.Way | None) -> None:
+        """It is in the kernels when this returns: demands that are moved to it come afterwards."""
+        assert self._underlay is not None, "its policies are known from there"
+
+        def put(core: srv6.Controller, _: float) -> list[srv6.Effect]:
+            known = next(each for each in core.policies if each.id == policy)
+            return core.put_policy(joint.scheduled(known, way))
+
+        self._underlay.ask(lambda _: None, after=put).result(_UNDERLAY_WITHIN_S)

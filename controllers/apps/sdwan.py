@@ -7,10 +7,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from controllers import osken
+from controllers.apps.srv6 import Srv6App
 from controllers.northbound.overlay import ENDPOINTS, OverlayOperations
 from controllers.overlay import OverlayShell
 from controllers.sdwan.controller import Controller
 from controllers.sdwan.network import Overlay, read_overlay
+from controllers.underlay import Underlay
 from testbed.validation import problem
 
 
@@ -21,7 +23,7 @@ class SdwanApp(osken.App):
         super().__init__(*args, **kwargs)
         if self.options.overlay is None:
             raise osken.StartError("sdwan: want --overlay FILE")
-        self._shell = OverlayShell(Controller(_overlay(self.options.overlay)))
+        self._shell = OverlayShell(Controller(_overlay(self.options.overlay)), _underlay())
         self.api = OverlayOperations(self._shell), ENDPOINTS
 
     @osken.on_switch_up
@@ -38,6 +40,12 @@ class SdwanApp(osken.App):
     def switch_down(self, datapath: osken.Datapath) -> None:
         """A connection ended."""
         self._shell.disconnected(datapath)
+
+
+def _underlay() -> Underlay | None:
+    """That of the app srv6, which has to be loaded before; None without it."""
+    app = osken.app("Srv6App")
+    return app.underlay if isinstance(app, Srv6App) else None
 
 
 def _overlay(file: Path) -> Overlay:

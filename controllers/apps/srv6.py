@@ -43,10 +43,10 @@ class Srv6App(osken.App):
         for removed in {policy.id for policy in core.policies}.intersection(store.removed):
             core.remove_policy(removed)
         prepare(network.routers, core.states, network.link_mtu)
-        underlay = Underlay(core, partial(Installer, namespaces))
-        underlay.start()
-        monitor.start(underlay.changed)
-        self.api = Operations(underlay, store), ENDPOINTS
+        self.underlay = Underlay(core, partial(Installer, namespaces))
+        self.underlay.start()
+        monitor.start(self.underlay.changed)
+        self.api = Operations(self.underlay, store), ENDPOINTS
 
 
 def _network(file: Path) -> Network:

@@ -12,7 +12,7 @@ from controllers.northbound.answers import Answer
 from controllers.northbound.bodies import Body
 from controllers.northbound.endpoints import ROOT, Endpoint
 from controllers.sdwan.controller import Controller
-from controllers.sdwan.network import OverlayTunnel
+from controllers.sdwan.network import Mode, OverlayTunnel
 from controllers.sdwan.telemetry import ClassWindow, Verdict
 
 Found = TypeVar("Found")
@@ -144,9 +144,25 @@ class MeasurementsBody(Body):
     liveness: tuple[LivenessBody, ...]
 
 
+class ModeBody(Body):
+    """What may be moved when an SLA is broken."""
+
+    mode: Mode
+
+
 ENDPOINTS = (
     Endpoint("overlay", "GET", f"{ROOT}/overlay", "CPEs, tunnels and what they carry", OverlayView),
     Endpoint("decisions", "GET", f"{ROOT}/overlay/decisions", "What was moved, and why", Decisions),
+    Endpoint(
+        "mode",
+        "PUT",
+        f"{ROOT}/overlay/mode",
+        "Put everything back where it was at first, and go on in another mode",
+        None,
+        status=HTTPStatus.NO_CONTENT,
+        body=ModeBody,
+        errors=(HTTPStatus.BAD_REQUEST,),
+    ),
     Endpoint("probing", "GET", f"{ROOT}/overlay/probing", "Tunnels to be measured", ProbingView),
     Endpoint(
         "measurements",
@@ -166,6 +182,9 @@ class Shell(Protocol):
 
     async def read(self, look: Callable[[Controller], Found]) -> Found:
         """What `look` finds in the core."""
+
+    async def set_mode(self, mode: Mode) -> None:
+        """Begin anew in a mode."""
 
     async def report(self, body: MeasurementsBody) -> None:
         """Take measurements in."""
@@ -189,6 +208,10 @@ class OverlayOperations:
         """What is to be measured."""
         return await self._shell.read(probing_view)
 
+    async def mode(self, _: object, __: object, body: ModeBody) -> None:
+        """Another mode."""
+        await self._shell.set_mode(body.mode)
+
     async def measurements(self, _: object, __: object, body: MeasurementsBody) -> None:
         """What was measured."""
         await self._shell.report(body)
@@ -198,7 +221,7 @@ def overlay_view(core: Controller) -> OverlayView:
     """The overlay as it is."""
     overlay = core.overlay
     return OverlayView(
-        mode=overlay.mode,
+        mode=core.mode,
         edges=tuple(
             EdgeView(
                 name=edge.name,

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from controllers.flows import Change, SwitchState
+from controllers.joint.underlay import Underlay, Way
+from controllers.sdwan.accounting import cost, violated
 from controllers.sdwan.network import Demand, Mode, Overlay
 from controllers.sdwan.pipeline import moves, program
 from controllers.sdwan.reconcile import reconcile
+from controllers.sdwan.scheduling import Scheduling, policy_of
 from controllers.sdwan.steering import Placement, Steering
 from controllers.sdwan.telemetry import ClassWindow, Finding, SlaBroken, SlaMet, Telemetry, TunnelDown, TunnelUp
+from controllers.srv6.policy import PolicyId
 
 _REMEMBERED = 1000
 """Decisions."""
+
+_SETTLE_WINDOWS = 2
+"""After a reroute: the one in which it was, and the time that it takes to tell of it."""
+
+_PLAN_AGAIN_S = 2.0
+"""While an SLA is violated."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +44,20 @@ class Emit:
     fields: Mapping[str, object]
 
 
-Effect = Send | Emit
+@dataclass(frozen=True)
+class Replan:
+    """Call `plan` with the underlay as it is now."""
+
+
+@dataclass(frozen=True)
+class Reroute:
+    """Let an SR Policy take a way, before what follows is done; None for what it has of its own."""
+
+    policy: PolicyId
+    way: Way | None
+
+
+Effect = Send | Emit | Replan | Reroute
 
 
 @dataclass(frozen=True)
@@ -53,13 +78,22 @@ class Controller:
         self.overlay = overlay
         self.telemetry = Telemetry(overlay.probing, overlay.classes)
         self._steering = Steering(overlay, self.telemetry)
+        self._demand = {demand.name: demand for demand in overlay.demands}
         self._edges = {edge.dpid: edge.name for edge in overlay.edges}
         self.connected: set[str] = set()
         self.programmed: set[str] = set()
         self._answered: set[str] = set()
         self.decisions: list[Decision] = []
         self._broken: dict[tuple[str, str], SlaBroken] = {}
-        self.placements = {demand.name: self._steering.choose(demand, Placement()) for demand in overlay.demands}
+        self.mode = overlay.mode
+        self._planned_at = -math.inf
+        self._first = {demand.name: self._steering.choose(demand, Placement()) for demand in overlay.demands}
+        self.placements = dict(self._first)
+        self._rerouted: set[PolicyId] = set()
+        self._settled: dict[str, float] = {}
+        """Tunnel → when windows are those of its present way."""
+        self.violations: Mapping[str, str] = {}
+        """Demand → what keeps its SLA from holding, as the last plan has it."""
 
     def edge_of(self, dpid: int) -> str | None:
         """The edge with that datapath id; None for a switch that the overlay does not have."""
@@ -100,7 +134,48 @@ class Controller:
 
     def measured(self, windows: Iterable[ClassWindow], now: float) -> list[Effect]:
         """Windows of probes."""
-        return [effect for window in windows for effect in self._found(self.telemetry.window(window, now), now)]
+        windows = tuple(windows)
+        seconds = self.overlay.probing.window_ms / 1000
+        demands = Counter(violated(self.overlay, self.placements, windows))
+        news = [Emit("sla_violated", {"demand": name, "seconds": n * seconds}) for name, n in demands.items()]
+        judged = (window for window in windows if now >= self._settled.get(window.tunnel, now))
+        findings = tuple(finding for window in judged for finding in self.telemetry.window(window, now))
+        return [*self._found(findings, now), *(self._again(now) if demands and not findings else ()), *news]
+
+    def set_mode(self, mode: Mode, now: float) -> list[Effect]:
+        """Begin anew in another mode: everything goes where it was at first, and then where that mode puts it."""
+        back = {name: first for name, first in self._first.items() if self.placements[name] != first}
+        restored = [Reroute(policy, None) for policy in sorted(self._rerouted)]
+        self._begin_anew(self._rerouted, now)
+        self._rerouted.clear()
+        self.mode, self.violations = mode, {}
+        self.placements |= back
+        changed = Emit("mode_changed", {"mode": mode.value, "cost": cost(self.overlay, self.placements)})
+        return [*restored, *self._sends(back), changed, *self._steer(now)]
+
+    def plan(self, underlay: Underlay, now: float) -> list[Effect]:
+        """What the joint planner makes of overlay and underlay together."""
+        self._planned_at = now
+        tunnels = {name: placed.names[0] for name, placed in self.placements.items() if placed.names}
+        found = Scheduling(self.overlay, self.telemetry, self._broken, underlay, tunnels).schedule(self.mode)
+        self.violations = found.violations
+        self._rerouted |= set(found.ways)
+        self._begin_anew(found.ways, now)
+        rerouted: list[Effect] = [Reroute(policy, way) for policy, way in found.ways.items()]
+        told = [
+            Emit("policy_rerouted", {"policy": str(policy), "to": way.name, "why": found.why[str(policy)]})
+            for policy, way in found.ways.items()
+        ]
+        moved = {name: _on(tunnel) for name, tunnel in found.tunnels.items()}
+        return [*rerouted, *self._move(moved, found.why, now), *told]
+
+    def _begin_anew(self, policies: Collection[PolicyId], now: float) -> None:
+        """Tunnels over `policies` go another way: what was measured, and windows that began before, are of the old one."""
+        for tunnel in self.overlay.tunnels:
+            if policy_of(self.overlay, tunnel) in policies:
+                self.telemetry.forget(tunnel.name)
+                self._settled[tunnel.name] = now + _SETTLE_WINDOWS * self.overlay.probing.window_ms / 1000
+                self._broken = {key: broken for key, broken in self._broken.items() if key[0] != tunnel.name}
 
     def _found(self, findings: Iterable[Finding], now: float) -> list[Effect]:
         news: list[Effect] = []
@@ -113,26 +188,41 @@ class Controller:
                 case TunnelDown() | TunnelUp():
                     pass
             news.append(_event(finding))
-        return [*news, *self._steer(now)] if news else []
+        # First what moves packets, then who wants to know.
+        return [*self._steer(now), *news] if news else []
+
+    def _again(self, now: float) -> list[Effect]:
+        """What could not be mended, or has come back on another way, is planned again after a while."""
+        planned = self.mode in (Mode.UNDERLAY, Mode.JOINT)
+        return [Replan()] if planned and now - self._planned_at >= _PLAN_AGAIN_S else []
 
     def _steer(self, now: float) -> list[Effect]:
-        if self.overlay.mode is Mode.STATIC:
+        match self.mode:
+            case Mode.STATIC:
+                return []
+            case Mode.UNDERLAY | Mode.JOINT:
+                return [Replan()]
+        targets = {
+            demand.name: self._steering.choose(demand, self.placements[demand.name]) for demand in self.overlay.demands
+        }
+        moved = {name: target for name, target in targets.items() if target != self.placements[name]}
+        why = {name: self._why(self._demand[name], self.placements[name], moved[name]) for name in moved}
+        return self._move(moved, why, now)
+
+    def _move(self, moved: Mapping[str, Placement], why: Mapping[str, str], now: float) -> list[Effect]:
+        if not moved:
             return []
-        moved: dict[str, Placement] = {}
-        decided: list[Effect] = []
-        for demand in self.overlay.demands:
-            current = self.placements[demand.name]
-            target = self._steering.choose(demand, current)
-            if target != current:
-                moved[demand.name] = target
-                decision = Decision(now, demand.name, current.names, target.names, self._why(demand, current, target))
-                self.decisions.append(decision)
-                decided.append(_decided(decision))
-        del self.decisions[:-_REMEMBERED]
+        made = [
+            Decision(now, name, self.placements[name].names, target.names, why[name]) for name, target in moved.items()
+        ]
+        self.decisions = [*self.decisions, *made][-_REMEMBERED:]
         self.placements |= moved
+        costs = Emit("overlay_cost", {"cost": cost(self.overlay, self.placements)})
+        return [*self._sends(moved), *map(_decided, made), costs]
+
+    def _sends(self, moved: Mapping[str, Placement]) -> list[Effect]:
         sources = dict.fromkeys(demand.source for demand in self.overlay.demands if demand.name in moved)
-        # First what moves packets, then who wants to know.
-        return [*(Send(edge, moves(self.overlay, edge, moved)) for edge in sources), *decided]
+        return [Send(edge, moves(self.overlay, edge, moved)) for edge in sources]
 
     def _why(self, demand: Demand, current: Placement, target: Placement) -> str:
         sla_class = self.overlay.class_of[demand.application].name
@@ -142,6 +232,10 @@ class Controller:
             if broken := self._broken.get((name, sla_class)):
                 return f"{name} breaks {sla_class}: {_measured(broken)}"
         return f"{', '.join(target.names)} {'meets' if target.tunnels else 'meet'} {sla_class} again and is preferred"
+
+
+def _on(tunnel: str | None) -> Placement:
+    return Placement(((tunnel, 1),) if tunnel else ())
 
 
 def _event(finding: Finding) -> Emit:

@@ -174,6 +174,10 @@ class Telemetry:
         """On a class's SLA; it does not say whether the tunnel is up."""
         return self._judged.get((tunnel, sla_class), _Judged()).verdict
 
+    def forget(self, tunnel: str) -> None:
+        """What was measured of the quality of `tunnel` says nothing any more: it goes another way."""
+        self._judged = {key: judged for key, judged in self._judged.items() if key[0] != tunnel}
+
     def liveness(self, tunnel: str, *, up: bool, now: float) -> tuple[Finding, ...]:
         """What follows from a change of liveness."""
         return self._happens(tunnel, _Event.ANSWERED if up else _Event.SILENT, now)

@@ -76,6 +76,10 @@ class Controller:
         """All policies, with their binding SIDs."""
         return tuple(self._policies.values())
 
+    def loss(self, link: LinkId) -> float:
+        """The share of packets that `link` loses, as measured."""
+        return self._telemetry.loss(link)
+
     def start(self) -> list[Effect]:
         """What routers have to have in the beginning."""
         return [Program((self.states,)), *_news(Selection(), self.selection)]

@@ -16,6 +16,9 @@ from controllers.srv6.lsdb import LinkId
 from controllers.srv6.network import Measurement
 from controllers.srv6.selection import ListId
 
+_GAIN = 0.3
+"""Of the newest window in a link's loss."""
+
 
 @dataclass(frozen=True)
 class Window:
@@ -91,15 +94,21 @@ class Telemetry:
         self._advertised = dict(advertised)
         self._advertised_at: dict[LinkId, float] = {}
         self._lists: dict[ListId, _Liveness] = {}
+        self._losses: dict[LinkId, float] = {}
 
     @property
     def unanswered(self) -> frozenset[ListId]:
         """The lists that are down."""
         return frozenset(list_ for list_, liveness in self._lists.items() if not liveness.up)
 
+    def loss(self, link: LinkId) -> float:
+        """The share of probes across `link` that were not answered, damped."""
+        return self._losses.get(link, 0.0)
+
     def measured(self, measured: MeasuredWindow, now: float) -> Finding | None:
         """What follows from a window; KeyError for one of a link that there is not."""
         if isinstance(measured, LinkWindow):
+            self._lose(measured.link, measured.window)
             return self._link(measured.link, measured.window, now)
         return self._list(measured.list, measured.window)
 
@@ -107,6 +116,11 @@ class Telemetry:
         """Forget all lists but `lists`: the others are no longer measured, and will be up if they are again."""
         kept = set(lists)
         self._lists = {list_: liveness for list_, liveness in self._lists.items() if list_ in kept}
+
+    def _lose(self, link: LinkId, window: Window) -> None:
+        if window.sent:
+            known = self._losses.get(link, 0.0)
+            self._losses[link] = known + _GAIN * (1 - window.received / window.sent - known)
 
     def _link(self, link: LinkId, window: Window, now: float) -> LinkDelay | None:
         old = self._advertised[link]

@@ -15,6 +15,7 @@ from testbed.plan.sdwan import ROOM, lan_ports, largest_inner_mtu
 from testbed.plan.srv6 import mtu_given
 from testbed.scenario.model import Scenario
 from testbed.scenario.sdwan import Sdwan
+from testbed.scenario.steps import Schedule
 
 LEAST_MTU = 576
 """Of what hosts send (RFC 1122 §3.3.3)."""
@@ -58,7 +59,18 @@ class SdwanReferences:
         yield from self._applications()
         yield from self._demands()
         yield from self._probes()
+        yield from self._modes()
         yield from self._mtus()
+
+    def _modes(self) -> Iterator[Problem]:
+        """What moves policies needs an underlay with policies that tunnels ride."""
+        steps = enumerate(self._scenario.timeline)
+        wanted = {f"timeline[{i}].schedule": step.schedule for i, step in steps if isinstance(step, Schedule)}
+        wanted["sdwan.mode"] = self._sdwan.mode
+        colored = any(transport.colors for transport in self._sdwan.transports.values())
+        for where, mode in wanted.items():
+            if mode in ("underlay", "joint") and not colored:
+                yield Problem(where, f'"{mode}", without tunnels that ride policies', "a transport with colors")
 
     def _known(self, section: str, kind: str, *also: str) -> Names:
         prefix = f"sdwan.{section}."

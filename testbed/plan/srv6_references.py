@@ -174,6 +174,8 @@ class Srv6References:
 
     def _steps_without(self) -> Iterator[Problem]:
         for index, step in enumerate(self.scenario.timeline):
+            if isinstance(step, Restart) and self.scenario.sdwan:
+                continue
             if isinstance(step, ChangePolicy | Restart):
                 key = "policy" if isinstance(step, ChangePolicy) else "restart"
                 yield Problem(f"timeline[{index}].{key}", "a scenario without `srv6`", "a controller of the underlay")

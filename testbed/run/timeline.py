@@ -25,6 +25,7 @@ from testbed.scenario.steps import (
     RemoveUlcl,
     Reset,
     Restart,
+    Schedule,
 )
 
 WARM_UP_S = 1.0
@@ -53,6 +54,8 @@ def play(scenario: Scenario, testbed: Testbed, progress: Progress) -> None:
                     _change_policy(step, testbed, progress)
                 case Restart():
                     _restart(step, testbed, progress)
+                case Schedule():
+                    _schedule(step, testbed, progress)
 
 
 def _measure(step: Measure, testbed: Testbed, progress: Progress) -> None:
@@ -102,6 +105,12 @@ def _change_policy(step: ChangePolicy, testbed: Testbed, progress: Progress) -> 
             testbed.ask(CONTROLLER, "POST", "/v1/policies?strict=true", policy_body(step.policy.add))
         else:
             testbed.ask(CONTROLLER, "DELETE", f"/v1/policies/{key.headend}/{key.color}/{key.endpoint}")
+        _pass_time(testbed, step.settle / 1000)
+
+
+def _schedule(step: Schedule, testbed: Testbed, progress: Progress) -> None:
+    with progress.doing(f"{step.window}: schedule by {step.schedule}"), _window(step.window, testbed):
+        testbed.ask(CONTROLLER, "PUT", "/v1/overlay/mode", {"mode": step.schedule})
         _pass_time(testbed, step.settle / 1000)
 
 

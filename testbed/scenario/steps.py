@@ -8,6 +8,7 @@ from pydantic import BaseModel, Discriminator, Field, Tag, field_validator, mode
 
 from testbed.scenario.base import Label, Name, Strict
 from testbed.scenario.impairment import Change, Duration, LinkRate
+from testbed.scenario.sdwan import Mode
 from testbed.scenario.srv6 import Policy, PolicyKey
 from testbed.units import DurationMs, Ratio
 
@@ -209,6 +210,12 @@ class Restart(_Change):
     restart: Literal["controller"] = Field(description="The process.", examples=["controller"])
 
 
+class Schedule(_Change):
+    """Put the overlay back to what it was at first, and go on in another mode: to compare them in one run."""
+
+    schedule: Mode = Field(description="The mode.", examples=["joint"])
+
+
 STEPS: dict[str, type[BaseModel]] = {
     "measure": Measure,
     "insert_ulcl": InsertUlcl,
@@ -219,6 +226,7 @@ STEPS: dict[str, type[BaseModel]] = {
     "ramp": Ramp,
     "policy": ChangePolicy,
     "restart": Restart,
+    "schedule": Schedule,
 }
 
 
@@ -236,7 +244,8 @@ Step = Annotated[
     | Annotated[LinkState, Tag("link")]
     | Annotated[Ramp, Tag("ramp")]
     | Annotated[ChangePolicy, Tag("policy")]
-    | Annotated[Restart, Tag("restart")],
+    | Annotated[Restart, Tag("restart")]
+    | Annotated[Schedule, Tag("schedule")],
     Discriminator(
         _step_kind,
         custom_error_type="step",

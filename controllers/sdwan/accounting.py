@@ -1,0 +1,41 @@
+"""What a placement costs, and whose SLA a window of probes has found violated: undamped, to compare modes by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from controllers.sdwan.network import Overlay, SlaClass
+from controllers.sdwan.steering import Placement
+from controllers.sdwan.telemetry import ClassWindow
+
+
+def violated(overlay: Overlay, placements: Mapping[str, Placement], windows: Iterable[ClassWindow]) -> Iterator[str]:
+    """The demands that were on a tunnel while it broke a bound of their class, once for each such window."""
+    for window in windows:
+        for demand in overlay.demands:
+            wanted = overlay.class_of[demand.application]
+            if window.tunnel in placements[demand.name].names and window.dscp == wanted.dscp and breaks(window, wanted):
+                yield demand.name
+
+
+def breaks(window: ClassWindow, wanted: SlaClass) -> bool:
+    """Whether a window breaks a bound; one in which nothing came through breaks any."""
+    sla = wanted.sla
+    if window.sent and window.lost >= window.sent:
+        return True
+    loss = window.lost / window.sent if window.sent else 0.0
+    pairs = ((window.delay_ms, sla.delay_ms), (window.jitter_ms, sla.jitter_ms), (loss, sla.loss))
+    return any(value is not None and bound is not None and value > bound for value, bound in pairs)
+
+
+def cost(overlay: Overlay, placements: Mapping[str, Placement]) -> float:
+    """Rate in Mbit/s times price, over all demands; by weight where several tunnels carry one."""
+    prices = {transport.name: transport.price for transport in overlay.transports}
+    total = 0.0
+    for demand in overlay.demands:
+        tunnels = placements[demand.name].tunnels
+        weight = sum(share for _, share in tunnels) or 1
+        total += sum(
+            demand.rate_bps / 1e6 * share / weight * prices[overlay.tunnel[name].transport] for name, share in tunnels
+        )
+    return total
