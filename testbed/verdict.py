@@ -7,18 +7,21 @@ readings of counters that only grow, taken near the start and the end of each wi
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from testbed.modes import moved, violated_s
 from testbed.record import Event, RunRecord, Window
 from testbed.scenario.expectation import Expectation, MetricPath
 from testbed.scenario.model import Scenario, StampProbe
+from testbed.scenario.sdwan import Sdwan
 from traffic.samples import HttpSample, StampSample, read_http, read_stamp
 from traffic.statistics import http_statistics, stamp_statistics
 
 Measurement = dict[str, Any]
-"""Of a STAMP or HTTP probe as traffic.statistics says, of a flow `{"bytes", "packets"}`; None is "not measured"."""
+"""Of a STAMP or HTTP probe as traffic.statistics says, of a flow `{"bytes", "packets"}`, of an application of the
+overlay `{"violated_s", "moves"}`; None is "not measured"."""
 
 FLOW_SLACK_S = 1.0
 """A counter reading farther than this from a window's bound says nothing about that window."""
@@ -44,7 +47,7 @@ class Verdict:
 
 
 def measure(record: RunRecord, scenario: Scenario) -> dict[str, Measurement]:
-    """`<window>.<probe or flow>` → what was measured, for each window of the timeline that the run reached."""
+    """`<window>.<probe, flow or application>` → what was measured, for each window that the run reached."""
     windows = record.windows()
     found: dict[str, Measurement] = {}
     for name, probe in scenario.probes.items():
@@ -57,7 +60,18 @@ def measure(record: RunRecord, scenario: Scenario) -> dict[str, Measurement]:
     for name in scenario.flows:
         readings = [event for event in record.events("flow") if event["flow"] == name]
         found |= {_key(w, name): flow_difference(readings, w) for w in windows}
+    if scenario.sdwan:
+        found |= dict(_applications(record, scenario.sdwan, windows))
     return found
+
+
+def _applications(record: RunRecord, sdwan: Sdwan, windows: Iterable[Window]) -> Iterator[tuple[str, Measurement]]:
+    events = record.events()
+    for window in windows:
+        inside = [event for event in events if window.start <= event["t"] < window.end]
+        for name in sdwan.applications:
+            measured = {"violated_s": violated_s(inside, name), "moves": moved(inside, name)}
+            yield _key(window, name), measured
 
 
 def stamp_samples(record: RunRecord, probe: str) -> list[StampSample]:

@@ -170,7 +170,7 @@ class Controller:
         return [*rerouted, *self._move(moved, found.why, now), *told]
 
     def _begin_anew(self, policies: Collection[PolicyId], now: float) -> None:
-        """Tunnels over `policies` go another way: what was measured, and windows that began before, are of the old one."""
+        """Tunnels over `policies` go another way: what was measured of them is of the old one."""
         for tunnel in self.overlay.tunnels:
             if policy_of(self.overlay, tunnel) in policies:
                 self.telemetry.forget(tunnel.name)

@@ -272,7 +272,9 @@ class References:
     def _expectations(self) -> Iterator[Problem]:
         windows = Names("a window of the timeline", self.scenario.windows(), self._left_out_windows())
         kinds = self.scenario.measurement_kinds()
-        measured = Names("a probe or a flow", tuple(kinds), self._missing("probes") | self._missing("flows"))
+        measured = Names(
+            "a probe, a flow or an application", tuple(kinds), self._missing("probes") | self._missing("flows")
+        )
         for index, text in enumerate(self.scenario.expect):
             where = f"expect[{index}]"
             for path in expectation.parse(text).paths:

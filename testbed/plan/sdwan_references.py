@@ -173,6 +173,8 @@ class SdwanReferences:
         first: dict[str, str] = {}
         for name, given in self._sdwan.applications.items():
             where = f"sdwan.applications.{name}"
+            if name in self._scenario.probes or name in self._scenario.flows:
+                yield Problem(where, "the name of a probe or a flow", "a name of its own")
             yield from classes.check(f"{where}.class", given.sla_class)
             yield from tenants.check(f"{where}.tenant", given.tenant) if given.tenant else ()
             yield from places.check(f"{where}.to", given.to) if given.to else ()

@@ -44,6 +44,8 @@ def quantity(value: float | None, unit: str) -> str:
         return "not measured"
     if unit == "ms":
         return f"{ms(value)} ms"
+    if unit == "s":
+        return f"{value:.1f} s"
     if unit == "%":
         return f"{percent(value)} %"
     return size(value) if unit == "B" else count(value)

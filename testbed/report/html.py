@@ -37,7 +37,7 @@ from testbed.scenario.model import Scenario, StampProbe
 from testbed.units import format_rate
 from testbed.verdict import stamp_samples
 
-_NOT_LISTED = frozenset({"flow"})
+_NOT_LISTED = frozenset({"flow", "sla_violated", "overlay_cost"})
 """Kinds of events that are readings; the tables show what they add up to."""
 
 

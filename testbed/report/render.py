@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from testbed.modes import ModeSummary, modes
 from testbed.plan.model import Plan
 from testbed.record import RunRecord
 from testbed.report.html import html_text
@@ -17,8 +19,8 @@ from testbed.report.paths import prove_paths
 from testbed.report.result import Result
 from testbed.report.validity import overload
 from testbed.scenario.expectation import parse
-from testbed.scenario.model import Scenario
-from testbed.verdict import judge, measure
+from testbed.scenario.model import Scenario, StampProbe
+from testbed.verdict import judge, measure, stamp_samples
 
 PLAN = TypeAdapter(Plan)
 """Plan ↔ plan.json."""
@@ -58,8 +60,17 @@ def conclude(record: RunRecord, scenario: Scenario, plan: Plan) -> Result:
         "events": record.events(),
         "expectations": [asdict(verdict) for verdict in verdicts],
         "paths": prove_paths(record, scenario, plan),
+        "modes": [asdict(mode) for mode in _modes(record, scenario)],
     }
     return Result.model_validate(data)
+
+
+def _modes(record: RunRecord, scenario: Scenario) -> Iterator[ModeSummary]:
+    if scenario.sdwan:
+        stamps = (name for name, probe in scenario.probes.items() if isinstance(probe, StampProbe))
+        samples = (sample for name in stamps for sample in stamp_samples(record, name))
+        lost_at = (sample.t for sample in samples if sample.delays is None)
+        yield from modes(record.events(), lost_at, scenario.sdwan.applications)
 
 
 def _invalid_reason(

@@ -60,7 +60,14 @@ class FlowMeasurement(_Part):
     packets: int | None
 
 
-Measurement = StampMeasurement | HttpMeasurement | FlowMeasurement
+class ApplicationMeasurement(_Part):
+    """An application of the overlay in a window: how long its SLA did not hold, and how often it was moved."""
+
+    violated_s: float
+    moves: int
+
+
+Measurement = StampMeasurement | HttpMeasurement | FlowMeasurement | ApplicationMeasurement
 
 
 class ExpectationResult(_Part):
@@ -170,6 +177,18 @@ class PathResult(_Part):
     hops: list[HopResult]
 
 
+class ModeResult(_Part):
+    """What a mode of the overlay's scheduling came to; `violated_s` by application, `cost` is the mean over time."""
+
+    mode: str
+    start: float
+    end: float
+    violated_s: dict[str, float]
+    lost: int
+    cost: float
+    moves: int
+
+
 class Result(_Part):
     """The outcome of a run. `reason` says why a run that is not `valid` cannot be believed."""
 
@@ -180,10 +199,11 @@ class Result(_Part):
     reason: str | None = None
     provenance: dict[str, Any]
     links: list[LinkResult]
-    measurements: dict[str, Measurement] = Field(description="By `<window>.<probe or flow counter>`.")
+    measurements: dict[str, Measurement] = Field(description="By `<window>.<probe, flow counter or application>`.")
     events: list[dict[str, Any]] = Field(description="In order of time; each has `t` and `kind`.")
     expectations: list[ExpectationResult]
     paths: list[PathResult]
+    modes: list[ModeResult] = Field(default=[], description="Modes of scheduling that the timeline set, in turn.")
 
 
 def schema_text() -> str:

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from rich import box
 from rich.console import Group, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from testbed.report.formats import count, ms, quantity, share, size
-from testbed.report.result import FlowMeasurement, HttpMeasurement, PathResult, Result, StampMeasurement
+from testbed.report.result import (
+    ApplicationMeasurement,
+    FlowMeasurement,
+    HttpMeasurement,
+    Measurement,
+    PathResult,
+    Result,
+    StampMeasurement,
+)
 from testbed.report.wanted import wanted
 
 
 def summary_table(result: Result) -> RenderableType:
     """What `bearerlab run` prints at the end."""
-    tables = (_measurements(result), _links(result), _paths(result), _expectations(result))
+    tables: tuple[RenderableType, ...] = (
+        _measurements(result),
+        *_modes(result),
+        _links(result),
+        _paths(result),
+        _expectations(result),
+    )
     return Group(*(part for table in tables for part in (table, Text())), headline(result))
 
 
@@ -40,6 +56,20 @@ def _paths(result: Result) -> Text:
     """Where one probe of each phase was seen on its way to the service, and in which tunnel."""
     lines = [f"{path.window} {path.probe} {path.sequence}: {_way(path)}" for path in result.paths]
     return Text("\n".join(lines))
+
+
+def _modes(result: Result) -> Iterator[Table]:
+    """What each mode of scheduling came to."""
+    if not result.modes:
+        return
+    applications = list(result.modes[0].violated_s)
+    violated = [f"{name} violated s" for name in applications]
+    figures = (*violated, "lost", "cost", "moves")
+    table = _table("mode", *figures, right=figures)
+    for mode in result.modes:
+        seconds = (f"{mode.violated_s[name]:.1f}" for name in applications)
+        table.add_row(mode.mode, *seconds, count(mode.lost), f"{mode.cost:.1f}", count(mode.moves))
+    yield table
 
 
 def _links(result: Result) -> Text:
@@ -83,13 +113,13 @@ def _measurements(result: Result) -> Table:
 _NUMBERS = ("p50 ms", "p95 ms", "p99 ms", "lost", "gap ms")
 
 
-def sorted_by_window(result: Result) -> list[tuple[str, StampMeasurement | HttpMeasurement | FlowMeasurement]]:
+def sorted_by_window(result: Result) -> list[tuple[str, Measurement]]:
     """The measurements, those of one window together, windows in the order of the run."""
     windows = [str(event["name"]) for event in result.events if event["kind"] == "window"]
     return sorted(result.measurements.items(), key=lambda item: windows.index(item[0].partition(".")[0]))
 
 
-def _figures(measurement: StampMeasurement | HttpMeasurement | FlowMeasurement) -> tuple[str, ...]:
+def _figures(measurement: Measurement) -> tuple[str, ...]:
     match measurement:
         case StampMeasurement(rtt_ms=rtt):
             lost = f"{share(measurement.loss)} %" if measurement.sent else "–"
@@ -102,6 +132,8 @@ def _figures(measurement: StampMeasurement | HttpMeasurement | FlowMeasurement) 
             return ms(ttfb.p50), ms(ttfb.p95), ms(ttfb.p99), errors, "", said
         case FlowMeasurement():
             return "", "", "", "", "", f"{count(measurement.packets)} packets, {size(measurement.bytes)}"
+        case ApplicationMeasurement():
+            return "", "", "", "", "", f"SLA violated {measurement.violated_s:g} s, {measurement.moves} moves"
 
 
 def _table(*columns: str, right: tuple[str, ...]) -> Table:

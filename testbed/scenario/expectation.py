@@ -25,6 +25,8 @@ UNITS: dict[str, str] = {
     "reordered": "",
     "requests": "",
     "errors": "",
+    "violated_s": "s",
+    "moves": "",
     "bytes": "B",
     "packets": "",
 }
@@ -45,12 +47,13 @@ METRICS: dict[str, frozenset[str]] = {
     "stamp": _paths(_STAMP, _STAMP_SCALARS),
     "http": _paths(_HTTP, _HTTP_SCALARS),
     "flow": frozenset({"bytes", "packets"}),
+    "application": frozenset({"violated_s", "moves"}),
 }
 """Kind of measurement → the paths that an expectation may name."""
 
 _PATH = r"[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*\.[a-z0-9_]+(?:\.[a-z0-9]+)*"
 _COMPARE = re.compile(
-    rf"^\s*(?P<path>{_PATH})\s*(?P<op><=|>=|==|<|>)\s*(?:(?P<number>\d+\.?\d*)\s*(?P<unit>ms|%|B)?|(?P<other>{_PATH}))\s*$"
+    rf"^\s*(?P<path>{_PATH})\s*(?P<op><=|>=|==|<|>)\s*(?:(?P<number>\d+\.?\d*)\s*(?P<unit>ms|s|%|B)?|(?P<other>{_PATH}))\s*$"
 )
 _WITHIN = re.compile(rf"^\s*(?P<path>{_PATH})\s+within\s+(?P<tolerance>[\d.]+\s*%)\s+of\s+(?P<other>{_PATH})\s*$")
 WANT = (

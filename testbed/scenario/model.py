@@ -241,5 +241,6 @@ class Scenario(Strict):
         return tuple(step.measure if isinstance(step, Measure) else step.window for step in self.timeline)
 
     def measurement_kinds(self) -> dict[str, str]:
-        """Name of each probe and flow counter → its kind, a key of `expectation.METRICS`."""
-        return {name: probe.kind for name, probe in self.probes.items()} | dict.fromkeys(self.flows, "flow")
+        """Name of each probe, flow counter and application → its kind, a key of `expectation.METRICS`."""
+        kinds: dict[str, str] = dict.fromkeys(self.sdwan.applications if self.sdwan else (), "application")
+        return kinds | {name: probe.kind for name, probe in self.probes.items()} | dict.fromkeys(self.flows, "flow")
