@@ -117,7 +117,7 @@ CASES: list[tuple[str, Change, list[str]]] = [
     (
         "expectation on nothing measured",
         setting("expect", ["before.ue9.rtt_ms.p50 > 1 ms"]),
-        ['expect[0]: got "ue9"; want a probe or a flow'],
+        ['expect[0]: got "ue9"; want a probe, a flow or an application'],
     ),
     (
         "expectation on no window",
