@@ -55,7 +55,7 @@ class Diversity(StrEnum):
 
     LINK = "link"
     NODE = "node"
-    SRLG = "SRLG"
+    SRLG = "srlg"
 
 
 @dataclass(frozen=True)

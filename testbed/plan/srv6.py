@@ -33,9 +33,6 @@ VRF = "srv6-end-dt46"
 LARGEST_MTU = 9000
 """Of a bearer without any link between routers."""
 
-_DIVERSITY = {"srlg": "SRLG"}
-"""What the controller calls otherwise."""
-
 
 def needs(srv6: Srv6) -> tuple[str, ...]:
     """What it takes of the kernel, by the doctor's names."""
@@ -213,11 +210,7 @@ def _dynamic(dynamic: Dynamic) -> Json:
     return {
         "metric": dynamic.metric,
         "constraints": _constraints(dynamic),
-        "disjoint_from": apart
-        and {
-            "policy": list(apart.key),
-            "diversity": _DIVERSITY.get(apart.diversity, apart.diversity),
-        },
+        "disjoint_from": apart and {"policy": list(apart.key), "diversity": apart.diversity},
         "bandwidth_bps": dynamic.bandwidth or 0,
         "delay_bound_us": None if dynamic.bound is None else round(dynamic.bound * 1000),
     }

@@ -10,14 +10,17 @@ from typing import Any
 import pytest
 import yaml
 
+from controllers.northbound.bodies import PolicyBody
 from controllers.srv6.controller import Controller
 from controllers.srv6.network import Network, Tenant, read_network
-from controllers.srv6.policy import PolicyId
+from controllers.srv6.policy import DisjointFrom, Diversity, DynamicPath, PolicyId
 from testbed.errors import InputError
 from testbed.plan.model import Plan
 from testbed.plan.planner import plan
+from testbed.plan.srv6 import policy_body
 from testbed.run import load_plan
 from testbed.scenario.load import validate
+from testbed.scenario.srv6 import Policy
 from tests.support.scenario import SCENARIOS, changed, problems
 from topologies.catalogue import resolve
 from topologies.tiers import PRESETS
@@ -134,6 +137,15 @@ def test_flex_algos_and_policies_as_the_controller_has_them() -> None:
 
 
 KEY = {"headend": "csr1", "color": 100, "endpoint": "pe2"}
+
+
+@pytest.mark.parametrize("diversity", Diversity)
+def test_a_policy_of_a_timeline_is_one_that_the_northbound_takes(diversity: Diversity) -> None:
+    policy = Policy.model_validate(POLICY | {"dynamic": {"disjoint_from": {**KEY, "diversity": diversity}}})
+    dynamic = PolicyBody.model_validate(policy_body(policy)).path()
+    assert isinstance(dynamic, DynamicPath)
+    assert dynamic.disjoint_from == DisjointFrom(PolicyId("csr1", 100, "pe2"), diversity)
+
 
 WRONG: list[tuple[str, Callable[[], dict[str, Any]], list[str]]] = [
     (

@@ -220,7 +220,7 @@ def test_disjoint_in_risk() -> None:
     for way in ("ab", "ad"):
         shared = shared.with_link(replace(shared.links[way[0], way[1]], srlgs=duct))
     found = select(Domain(shared), [first, policy(apart[Diversity.SRLG])])
-    expected = "nothing meets: SRLG-disjoint from policy a→c color 9"
+    expected = "nothing meets: srlg-disjoint from policy a→c color 9"
     assert reason(found.states[PolicyId("a", 1, "c")]) == expected
 
 
