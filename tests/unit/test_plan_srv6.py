@@ -230,4 +230,6 @@ def test_a_policy_that_nothing_meets_is_an_error_of_the_file(tmp_path: Path) -> 
     with pytest.raises(InputError) as caught:
         load_plan(file)
     (problem,) = caught.value.problems
-    assert str(problem).startswith("srv6.policies[0]: got no path: nothing meets: a delay of at most 1000 µs; want")
+    assert str(problem).startswith(
+        "srv6.policies[0]: got no path: nothing meets: a delay of at most 1 ms (the least is 10.571 ms); want"
+    )

@@ -74,7 +74,7 @@ def test_weighted_lists_and_candidate_paths_by_preference(api: Api) -> None:
 def test_a_policy_without_a_valid_path_is_kept_and_says_what_nothing_meets(api: Api) -> None:
     status, answer = api("POST", "/policies", IMPOSSIBLE)
     assert (status, answer["state"], answer["active"]) == (201, "down", None)
-    reason = "nothing meets together: affinities without gold and a delay of at most 1000 µs"
+    reason = "nothing meets together: affinities without gold and a delay of at most 1 ms (the least is 2 ms)"
     assert answer["invalid"][0]["reason"] == reason
 
 
@@ -85,7 +85,9 @@ def test_strict_refuses_it_and_nothing_has_changed(api: Api, before: Any) -> Non
     was, states = api("GET", "/policies"), api.underlay.core.states
     status, answer = api("POST", "/policies?strict=true", IMPOSSIBLE)
     assert status == 409
-    assert answer["problems"] == ["nothing meets together: affinities without gold and a delay of at most 1000 µs"]
+    assert answer["problems"] == [
+        "nothing meets together: affinities without gold and a delay of at most 1 ms (the least is 2 ms)"
+    ]
     assert api("GET", "/policies") == was
     assert api.underlay.core.states == states
     assert [body.id for body in api.store.policies] == ([PolicyId("r1", 5, "r3")] if before else [])
