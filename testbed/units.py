@@ -80,6 +80,11 @@ def format_rate(bps: int) -> str:
     return f"{bps}bit"
 
 
+def format_delay_us(us: int) -> str:
+    """`9900` as `"9.9 ms"`, `200` as `"200 µs"`."""
+    return f"{us / 1000:.10g} ms" if us >= 1000 else f"{us} µs"
+
+
 def fibre_delay_ms(distance_km: float) -> float:
     """Propagation delay of `distance_km` of fibre, in milliseconds."""
     return distance_km * FIBRE_US_PER_KM / 1000

@@ -27,6 +27,7 @@ from controllers.northbound.answers import (
 from controllers.northbound.bodies import PolicyBody, PolicyName, WindowsBody
 from controllers.northbound.endpoints import Endpoint, OfRouter, PathQuery, Strict
 from controllers.northbound.problems import RequestError, middleware, read
+from controllers.northbound.references import known_names, known_routers
 from controllers.northbound.store import PolicyStore
 from controllers.srv6.controller import Controller, Effect
 from controllers.srv6.policy import SrPolicy
@@ -59,6 +60,7 @@ class Operations:
         """Add a policy; RequestError if it has no valid path and that is asked for."""
 
         def put(core: Controller, _: float) -> list[Effect]:
+            known_names(core, body)
             policy = body.policy(core.network.block)
             return _put_valid(core, policy) if query.strict else core.put_policy(policy)
 
@@ -80,8 +82,7 @@ class Operations:
         """The way of packets."""
 
         def find(core: Controller) -> PathAnswer:
-            for node in (query.headend, query.endpoint):
-                _known(core, node)
+            known_routers(core, {"headend": query.headend, "endpoint": query.endpoint})
             return views.path(core, query.headend, query.endpoint, query.color)
 
         return await asyncio.wrap_future(self._underlay.ask(find))
@@ -91,7 +92,7 @@ class Operations:
 
         def namespaces(core: Controller) -> dict[str, str]:
             if query.router is not None:
-                _known(core, query.router)
+                known_routers(core, {"router": query.router})
             wanted = (each for each in core.network.routers if query.router in (None, each.name))
             return {router.name: router.namespace for router in wanted}
 
@@ -182,12 +183,6 @@ def _found(core: Controller, name: PolicyName) -> PolicyView:
     except KeyError:
         known = ", ".join(str(each.id) for each in core.policies) or "none"
         raise RequestError(HTTPStatus.NOT_FOUND, f"there is no policy {name.id}; there is {known}") from None
-
-
-def _known(core: Controller, node: str) -> None:
-    if node not in core.table.locators:
-        known = ", ".join(core.table.locators)
-        raise RequestError(HTTPStatus.NOT_FOUND, f"there is no router {node}; there is {known}")
 
 
 def _put_valid(core: Controller, policy: SrPolicy) -> list[Effect]:

@@ -14,7 +14,7 @@ from controllers.srv6.lsdb import Link, LinkId, fibres
 from controllers.srv6.paths import Constraints, Domain, Metric, Path, bounded_path
 from controllers.srv6.policy import DisjointFrom, Diversity, DynamicPath, PolicyId
 from controllers.srv6.reservations import Reservations
-from testbed.units import format_rate
+from testbed.units import format_delay_us, format_rate
 
 Ways = Mapping[PolicyId, frozenset[LinkId]]
 """Policy → the links of its active path; none if it has no valid path."""
@@ -62,8 +62,17 @@ def _blame(domain: Domain, policy: PolicyId, requirements: Sequence[Requirement]
             if _best(domain, policy, Metric.DELAY, some) is None:
                 together = " together" if size > 1 else ""
                 texts = " and ".join(requirement.text for requirement in some)
-                return f"nothing meets{together}: {texts}" if some else f"{policy.endpoint} cannot be reached"
+                if not some:
+                    return f"{policy.endpoint} cannot be reached"
+                return f"nothing meets{together}: {texts}{_least(domain, policy, some)}"
     raise AssertionError("there is a path after all")
+
+
+def _least(domain: Domain, policy: PolicyId, requirements: Iterable[Requirement]) -> str:
+    """The delay that there could be, where it is among what nothing meets."""
+    others = [requirement for requirement in requirements if requirement.delay_bound_us is None]
+    best = _best(domain, policy, Metric.DELAY, others)
+    return f" (the least is {format_delay_us(domain.delay_us(best))})" if best else ""
 
 
 def _requirements(
@@ -78,7 +87,9 @@ def _requirements(
         short = frozenset(link.id for link in links if not books.admits(link, policy, bps))
         yield Requirement(f"{format_rate(bps)} free on every link", short)
     if wanted.delay_bound_us is not None:
-        yield Requirement(f"a delay of at most {wanted.delay_bound_us} µs", delay_bound_us=wanted.delay_bound_us)
+        yield Requirement(
+            f"a delay of at most {format_delay_us(wanted.delay_bound_us)}", delay_bound_us=wanted.delay_bound_us
+        )
 
 
 def _single(constraints: Constraints) -> Iterator[tuple[str, Constraints]]:

@@ -110,13 +110,15 @@ class MtuBudget:
     link_mtu: int
     inner_mtu: int
 
-    def problem(self, segments: int) -> str:
-        """Why so many segments (SIDs or containers) are too many; empty if they are not."""
+    def problem(self, segments: int, sids: int) -> str:
+        """Why the `sids` of a list, in as many `segments` (containers, or the SIDs), are too many; empty if not."""
+        what = f"{segments} segments" if segments == sids else f"{sids} SIDs, in {segments} segments,"
         if segments > MOST_SEGMENTS:
-            return f"{segments} segments, but an SRH holds {MOST_SEGMENTS}"
-        needed = self.inner_mtu + encapsulation_bytes(segments)
+            return f"{what} are too many: an SRH holds {MOST_SEGMENTS}"
+        added = encapsulation_bytes(segments)
+        needed = self.inner_mtu + added
         if needed > self.link_mtu:
-            return f"{segments} segments make packets of {self.inner_mtu} bytes {needed}, over the MTU {self.link_mtu}"
+            return f"{what} add {added} bytes to packets of {self.inner_mtu}: {needed}, over the MTU {self.link_mtu}"
         return ""
 
 

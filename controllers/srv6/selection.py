@@ -47,7 +47,7 @@ class Dataplane:
             return f"measurement gets no answer along {' '.join(map(str, segments))}"
         service = Sid(self.table.locators[policy.endpoint], FUNCTIONS[Behavior.END_DT46].start, Behavior.END_DT46)
         sids = toward_service(resolve(segments, self.table), service)
-        return self.budget.problem(len(pack(sids) if self.compressed else sids))
+        return self.budget.problem(len(pack(sids) if self.compressed else sids), len(sids))
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from rich.table import Table
 from testbed.cli.options import Json
 from testbed.cli.running import Lab, running_lab
 from testbed.errors import InputError, RunInvalidError
+from testbed.graph import Role
 from testbed.plan.names import Names
 from testbed.plan.processes import CONTROLLER
 from testbed.run.control import NAME
@@ -44,14 +45,14 @@ def command(  # noqa: PLR0913, PLR0917 - a command's options
     holders = frozenset(name for name, node in nodes.items() if str(to) in node["addresses"])
     namespaces = {name: node["namespace"] for name, node in nodes.items()}
     seen = sightings(namespaces, source, Probe(to, port, dscp, size), holders)
-    trail = follow(seen, holders or frozenset(nodes))
+    trail = follow(seen, _destinations(nodes, holders))
     names = _Names.of(directory / f"{CONTROLLER}.sock")
     if as_json:
         typer.echo(json.dumps(_json(trail, names), indent=2))
     else:
         console = Console()
         console.print(_table(trail, names))
-        console.print(_ending(trail))
+        console.print(_ending(trail, "" if holders else f": no node of the plan has the address {to}"))
     raise typer.Exit(0 if trail.arrived else LOST)
 
 
@@ -104,6 +105,7 @@ def _table(trail: Trail, names: _Names) -> Table:
     table = Table(title="One packet", title_justify="left", show_edge=False, pad_edge=False)
     for column in ("", "node", "by", "ms", "to", "SRH", "inside"):
         table.add_column(column, justify="right" if column in ("", "ms") else "left", overflow="fold")
+    shown: tuple[IPv6Address, ...] = ()
     for number, hop in enumerate(trail.hops, 1):
         first, *inside = hop.on_the_wire.headers.ip
         table.add_row(
@@ -112,26 +114,34 @@ def _table(trail: Trail, names: _Names) -> Table:
             hop.on_the_wire.ifname if hop.departure else "",
             f"{(hop.at - trail.hops[0].at) / 1e6:.2f}",
             "\n".join(filter(None, (str(first.dst), names.name(first.dst)))),
-            _srh(first, names),
+            _srh(first, names, shown),
             "\n".join(f"{header.src} → {header.dst}" for header in inside),
         )
+        shown = first.srh.segments if first.srh else ()
     return table
 
 
-def _srh(header: IpHeader, names: _Names) -> str:
-    """Segments left, and the list in the order in which it is visited; the last is first on the wire."""
+def _srh(header: IpHeader, names: _Names, shown: tuple[IPv6Address, ...]) -> str:
+    """Segments left, and the list, unless it is `shown`, as it is visited; the last is first on the wire."""
     if header.srh is None:
         return ""
     lines = [f"{header.srh.segments_left} left"]
+    if header.srh.segments == shown:
+        return lines[0]
     lines += [f"{segment} {names.name(segment)}".rstrip() for segment in reversed(header.srh.segments)]
     return "\n".join(lines)
 
 
-def _ending(trail: Trail) -> str:
-    if not trail.hops:
-        return trail.end
+def _destinations(nodes: Mapping[str, Any], holders: frozenset[str]) -> frozenset[str]:
+    """Where the packet may arrive. The plan does not know UEs' addresses, which the SMF picks."""
+    return holders or frozenset(name for name, node in nodes.items() if node["role"] == Role.UE)
+
+
+def _ending(trail: Trail, why_lost: str) -> str:
+    if not trail.arrived:
+        return f"{trail.end}{why_lost}"
     took = (trail.hops[-1].at - trail.hops[0].at) / 1e6
-    return f"{trail.end} after {took:.2f} ms" if trail.arrived else trail.end
+    return f"{trail.end} after {took:.2f} ms"
 
 
 def _json(trail: Trail, names: _Names) -> dict[str, Any]:

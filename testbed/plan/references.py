@@ -117,8 +117,8 @@ class References:
         taken: list[tuple[str, IPv4Network | IPv6Network]] = []
         taken += [(f"{use} of the plan", prefix) for use, prefix in RESERVED4.items()]
         taken += [(f"{use} of the plan", prefix) for use, prefix in RESERVED6.items()]
-        taken += [("srv6.block", self.scenario.srv6.block)] if self.scenario.srv6 else []
         wanted: list[tuple[str, IPv4Network | IPv6Network]] = []
+        wanted += [("srv6.block", self.scenario.srv6.block)] if self.scenario.srv6 else []
         wanted += [(f"core.dnns.{name}.pool", dnn.pool) for name, dnn in self.scenario.core.dnns.items()]
         wanted += [
             (f"services.{name}.address", ip_network(service.address))

@@ -21,9 +21,16 @@ Dscp = Annotated[int, Field(ge=0, le=63)]
 _SEGMENT = re.compile(r"^[a-z][a-z0-9-]{0,14}(>[a-z][a-z0-9-]{0,14})?$")
 
 
+_NO_UNICAST = tuple(map(IPv6Network, ("::/8", "fe80::/10", "ff00::/8")))
+"""Special addresses, those of one link, and multicast (RFC 4291 §2.4): no router forwards to them."""
+
+
 def _f3216(block: IPv6Network) -> IPv6Network:
     if block.prefixlen != 32:
         raise ValueError('want a /32 such as "fcbb:bb00::/32" (F3216: 32 bits of block, 16 of node)')
+    for other in _NO_UNICAST:
+        if block.overlaps(other):
+            raise ValueError(f'want a block of unicast addresses outside {other}, such as "fcbb:bb00::/32"')
     return block
 
 

@@ -219,8 +219,8 @@ def test_a_core_without_room_is_silent_so_the_plan_has_to_leave_some() -> None:
         for size in (1472, 1472 - ROOM):
             sender.sendto(bytes(size), (str(TO_H2[4]), PORT))
         assert len(receiver.recv(65536)) == 1472 - ROOM
-    assert MtuBudget(1500, 1500 - ROOM).problem(2) == ""
-    assert "over the MTU 1500" in MtuBudget(1500, 1500).problem(2)
+    assert MtuBudget(1500, 1500 - ROOM).problem(2, 2) == ""
+    assert "over the MTU 1500" in MtuBudget(1500, 1500).problem(2, 2)
 
 
 def _drained(listener: socket.socket) -> int:

@@ -74,7 +74,7 @@ def test_the_path_has_hops_and_how_the_packet_looks(api: Api) -> None:
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (("path", "r1", "r9"), "srv6: there is no router r9; there is r1, r2, r3, r4"),
+        (("path", "r1", "x"), 'srv6: endpoint: got "x"; want a router: r1, r2, r3, r4'),
         (("policy", "remove", "r1/5/r3"), "srv6: there is no policy r1→r3 color 5; there is none"),
         (
             ("policy", "add", "r1/five/r3", "metric=beauty"),
@@ -82,8 +82,8 @@ def test_the_path_has_hops_and_how_the_packet_looks(api: Api) -> None:
             'srv6: color: got "five"; want a valid integer',
         ),
         (
-            ("policy", "add", "--strict", "r1/5/r3", "include_all=[blue]"),
-            "srv6: nothing meets: affinities with all of blue",
+            ("policy", "add", "--strict", "r1/5/r3", "include_all=[gold]", "bound=100us"),
+            "srv6: nothing meets: a delay of at most",
         ),
     ],
 )

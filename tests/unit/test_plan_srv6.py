@@ -205,6 +205,25 @@ WRONG: list[tuple[str, Callable[[], dict[str, Any]], list[str]]] = [
         lambda: over_srv6({"block": "fcbb::/16"}),
         ['srv6.block: got "fcbb::/16"; want a /32 such as "fcbb:bb00::/32"'],
     ),
+    *(
+        (
+            f"a block in {special}",
+            lambda block=block: over_srv6({"block": block}),
+            [f'srv6.block: got "{block}"; want a block of unicast addresses outside {special}, such as'],
+        )
+        for block, special in (("ff02::/32", "ff00::/8"), ("fe80::/32", "fe80::/10"), ("::/32", "::/8"))
+    ),
+    *(
+        (
+            f"a block over the {use}",
+            lambda block=block: over_srv6({"block": block}),
+            [f'srv6.block: got "{block}"; want an address clear of {prefix} ({use} of the plan)'],
+        )
+        for block, prefix, use in (
+            ("fd00:255::/32", "fd00:255::/64", "router loopbacks"),
+            ("fd00:1::/32", "fd00:1::/48", "point-to-point links"),
+        )
+    ),
 ]
 
 
@@ -223,4 +242,6 @@ def test_a_policy_that_nothing_meets_is_an_error_of_the_file(tmp_path: Path) -> 
     with pytest.raises(InputError) as caught:
         load_plan(file)
     (problem,) = caught.value.problems
-    assert str(problem).startswith("srv6.policies[0]: got no path: nothing meets: a delay of at most 1000 µs; want")
+    assert str(problem).startswith(
+        "srv6.policies[0]: got no path: nothing meets: a delay of at most 1 ms (the least is 10.571 ms); want"
+    )

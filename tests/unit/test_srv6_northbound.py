@@ -59,20 +59,22 @@ def test_a_policy_is_added_shown_and_removed(api: Api) -> None:
 def test_weighted_lists_and_candidate_paths_by_preference(api: Api) -> None:
     lists = [{"segments": ["r2", "r3"], "weight": 3}, {"segments": ["r1>r4", "r3"]}]
     worse = {"preference": 50, "dynamic": {"metric": "igp", "include_all": ["gold"], "bandwidth": "1Gbit"}}
-    better = {"preference": 200, "explicit": [{"segments": ["r9"]}]}
+    better = {"preference": 200, "explicit": [{"segments": ["r2"]}]}
     body = {**ON_THE_IGP, "candidate_paths": [{"explicit": lists}, worse, better], "priority": 7}
     del body["dynamic"]
     status, answer = api("POST", "/policies", body)
     assert (status, answer["state"], answer["priority"]) == (201, "up", 7)
     assert [list_["share"] for list_ in answer["active"]["lists"]] == [0.75, 0.25]
     assert (answer["active"]["origin"], answer["standby"]["preference"]) == ("explicit", 50)
-    assert answer["invalid"] == [{"preference": 200, "discriminator": 0, "reason": "r9 cannot be reached from r1"}]
+    assert answer["invalid"] == [
+        {"preference": 200, "discriminator": 0, "reason": "the segment list ends at r2, not at r3"}
+    ]
 
 
 def test_a_policy_without_a_valid_path_is_kept_and_says_what_nothing_meets(api: Api) -> None:
     status, answer = api("POST", "/policies", IMPOSSIBLE)
     assert (status, answer["state"], answer["active"]) == (201, "down", None)
-    reason = "nothing meets together: affinities without gold and a delay of at most 1000 µs"
+    reason = "nothing meets together: affinities without gold and a delay of at most 1 ms (the least is 2 ms)"
     assert answer["invalid"][0]["reason"] == reason
 
 
@@ -83,18 +85,31 @@ def test_strict_refuses_it_and_nothing_has_changed(api: Api, before: Any) -> Non
     was, states = api("GET", "/policies"), api.underlay.core.states
     status, answer = api("POST", "/policies?strict=true", IMPOSSIBLE)
     assert status == 409
-    assert answer["problems"] == ["nothing meets together: affinities without gold and a delay of at most 1000 µs"]
+    assert answer["problems"] == [
+        "nothing meets together: affinities without gold and a delay of at most 1 ms (the least is 2 ms)"
+    ]
     assert api("GET", "/policies") == was
     assert api.underlay.core.states == states
     assert [body.id for body in api.store.policies] == ([PolicyId("r1", 5, "r3")] if before else [])
     assert api("POST", "/policies?strict=true", BY_DELAY)[0] == 201
 
 
-def test_an_endpoint_that_is_no_router_is_said(api: Api) -> None:
-    status, answer = api("POST", "/policies", {**ON_THE_IGP, "endpoint": "r9"})
-    assert (status, answer["invalid"][0]["reason"]) == (201, "node r9 is not there")
-    status, answer = api("POST", "/policies", {**ON_THE_IGP, "headend": "r9"})
-    assert (status, answer["detail"]) == (400, "policy r9→r3 color 5: there is no router r9")
+def test_names_that_the_network_does_not_have_are_refused_all_at_once(api: Api) -> None:
+    wrong = {"exclude": ["goldd"], "include_any": ["leased"], "exclude_srlgs": ["duct"]}
+    lists = [{"segments": ["r2>r5", "r1>r3", "r3"]}]
+    candidates = [{"dynamic": wrong}, {"preference": 7, "explicit": lists}]
+    body = {"headend": "r1", "color": 5, "endpoint": "r33", "candidate_paths": candidates}
+    status, answer = api("POST", "/policies", body)
+    assert (status, api.store.policies, api("GET", "/policies")[1]["policies"]) == (400, (), [])
+    routers, affinities = "want a router: r1, r2, r3, r4", "want an affinity of a link: gold"
+    assert answer["problems"] == [
+        f'endpoint: got "r33"; {routers} (did you mean "r3"?)',
+        f'candidate_paths[0].dynamic.exclude: got "goldd"; {affinities} (did you mean "gold"?)',
+        f'candidate_paths[0].dynamic.include_any: got "leased"; {affinities}',
+        'candidate_paths[0].dynamic.exclude_srlgs: got "duct"; want an SRLG of a link: there is none',
+        f'candidate_paths[1].explicit[0].segments[0]: got "r5"; {routers}',
+        'candidate_paths[1].explicit[0].segments[1]: got "r1>r3"; want a link of r1: r1>r2, r1>r4',
+    ]
 
 
 def test_a_binding_sid_is_given_kept_or_refused(api: Api) -> None:
@@ -170,7 +185,14 @@ def test_what_is_not_there_is_answered_with_what_there_is(api: Api) -> None:
     assert api("GET", "/path?headend=r1")[1]["problems"] == [
         "endpoint: got nothing; want this key, which has to be there"
     ]
-    assert api("GET", "/path?headend=r1&endpoint=r9")[1]["detail"] == "there is no router r9; there is r1, r2, r3, r4"
+    status, answer = api("GET", "/path?headend=x&endpoint=r33")
+    assert (status, answer["problems"]) == (
+        404,
+        [
+            'headend: got "x"; want a router: r1, r2, r3, r4',
+            'endpoint: got "r33"; want a router: r1, r2, r3, r4 (did you mean "r3"?)',
+        ],
+    )
 
 
 def test_the_path_of_a_policy_and_that_of_the_igp(api: Api) -> None:

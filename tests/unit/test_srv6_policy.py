@@ -123,7 +123,7 @@ GOLD, RED = frozenset({"gold"}), frozenset({"red"})
         ({"constraints": Constraints(include_all=GOLD | RED)}, "affinities with all of gold, red"),
         ({"constraints": Constraints(exclude_srlgs=frozenset({"duct"}))}, "SRLGs without duct"),
         ({"bandwidth_bps": 20 * GBIT}, "20Gbit free on every link"),
-        ({"delay_bound_us": 19}, "a delay of at most 19 µs"),
+        ({"delay_bound_us": 19}, "a delay of at most 19 µs (the least is 20 µs)"),
     ],
 )
 def test_the_constraint_that_nothing_meets_is_named(wanted: dict[str, Any], expected: str) -> None:
@@ -132,7 +132,7 @@ def test_the_constraint_that_nothing_meets_is_named(wanted: dict[str, Any], expe
 
 def test_constraints_that_nothing_meets_together() -> None:
     wanted: dict[str, Any] = {"constraints": Constraints(exclude_any=GOLD), "delay_bound_us": 20, "bandwidth_bps": 1}
-    expected = "nothing meets together: affinities without gold and a delay of at most 20 µs"
+    expected = "nothing meets together: affinities without gold and a delay of at most 20 µs (the least is 200 µs)"
     assert reason(state(coloured_square(), dynamic(**wanted))) == expected
 
 
@@ -261,7 +261,7 @@ def test_segment_lists_over_the_mtu() -> None:
     long = explicit((NodeSegment("b"), NodeSegment("a"), NodeSegment("d"), NodeSegment("c")))
     tight = Dataplane(TABLE, MtuBudget(link_mtu=1580, inner_mtu=1500))
     assert reason(state(square(), long, encapsulation=tight)) == (
-        "4 segments make packets of 1500 bytes 1596, over the MTU 1580"
+        "4 segments add 96 bytes to packets of 1500: 1596, over the MTU 1580"
     )
     assert active(state(square(), long, dynamic(50), encapsulation=tight)) == (VIA_B,)
     packed = replace(tight, compressed=True)

@@ -83,6 +83,8 @@ def test_sizes_of_encapsulation(segments: int, size: int) -> None:
 
 def test_budget() -> None:
     budget = MtuBudget(link_mtu=1580, inner_mtu=1500)
-    assert budget.problem(3) == ""
-    assert budget.problem(4) == "4 segments make packets of 1500 bytes 1596, over the MTU 1580"
-    assert MtuBudget(9000, 1500).problem(128) == "128 segments, but an SRH holds 127"
+    assert budget.problem(3, 3) == ""
+    assert budget.problem(4, 4) == "4 segments add 96 bytes to packets of 1500: 1596, over the MTU 1580"
+    packed = "121 SIDs, in 21 segments, add 368 bytes to packets of 8744: 9112, over the MTU 9000"
+    assert MtuBudget(9000, 8744).problem(21, 121) == packed
+    assert MtuBudget(9000, 1500).problem(128, 128) == "128 segments are too many: an SRH holds 127"
