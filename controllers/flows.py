@@ -84,13 +84,6 @@ class Move:
 
 
 @dataclass(frozen=True)
-class HashInto:
-    """Write a hash of the five-tuple, 16 bits, the same both ways, into the low end of a field (Nicira's multipath)."""
-
-    field: str
-
-
-@dataclass(frozen=True)
 class DecTtl:
     """One hop less to live."""
 
@@ -102,7 +95,7 @@ class Unknown:
     text: str
 
 
-Action = Output | ToGroup | SetField | Move | HashInto | DecTtl | Unknown
+Action = Output | ToGroup | SetField | Move | DecTtl | Unknown
 
 
 @dataclass(frozen=True)

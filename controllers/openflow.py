@@ -9,7 +9,6 @@ from dataclasses import fields, replace
 from ipaddress import IPv4Network
 from typing import Any
 
-from os_ken.ofproto import nicira_ext
 from os_ken.ofproto import ofproto_v1_3 as ofp
 from os_ken.ofproto import ofproto_v1_3_parser as parser
 
@@ -24,7 +23,6 @@ from controllers.flows import (
     DecTtl,
     Group,
     GroupKind,
-    HashInto,
     Masked,
     Match,
     Meter,
@@ -50,11 +48,6 @@ _KIND_OF = {number: kind for kind, number in _KINDS.items()}
 _KNOWN = {each.name for each in fields(Match)} - {"others"}
 
 _METER_FLAGS = ofp.OFPMF_KBPS | ofp.OFPMF_BURST
-
-_HASH_FIVE_TUPLE = 4
-"""NX_HASH_FIELDS_SYMMETRIC_L3L4_UDP; the default of select groups looks at the ports of TCP and SCTP only."""
-
-_HASH_BITS = 16
 
 
 def message(datapath: Any, change: Change) -> Any:  # noqa: PLR0911
@@ -244,27 +237,13 @@ def _action(action: Action) -> Any:
             return parser.OFPActionSetField(**{field: value})
         case Move(source, target, bits):
             return parser.NXActionRegMove(src_field=source, dst_field=target, n_bits=bits)
-        case HashInto(field):
-            return _multipath(field)
         case DecTtl():
             return parser.OFPActionDecNwTtl()
         case Unknown(text):
             raise ValueError(f"{text}: cannot be built; it is only ever read from a switch")
 
 
-def _multipath(field: str) -> Any:
-    return parser.NXActionMultipath(
-        fields=_HASH_FIVE_TUPLE,
-        basis=0,
-        algorithm=nicira_ext.NX_MP_ALG_MODULO_N,
-        max_link=(1 << _HASH_BITS) - 1,
-        arg=0,
-        ofs_nbits=nicira_ext.ofs_nbits(0, _HASH_BITS - 1),
-        dst=field,
-    )
-
-
-def _read_action(action: Any) -> Action:  # noqa: PLR0911
+def _read_action(action: Any) -> Action:
     match action:
         case parser.OFPActionOutput():
             return Output(action.port)
@@ -274,8 +253,6 @@ def _read_action(action: Any) -> Action:  # noqa: PLR0911
             return SetField(action.key, action.value)
         case parser.NXActionRegMove(src_ofs=0, dst_ofs=0):
             return Move(action.src_field, action.dst_field, action.n_bits)
-        case parser.NXActionMultipath() if action.serialize_body() == _multipath(action.dst).serialize_body():
-            return HashInto(action.dst)
         case parser.OFPActionDecNwTtl():
             return DecTtl()
     return Unknown(str(action))

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from controllers.joint import underlay as joint
+from controllers.joint.model import Mode
 from controllers.northbound.overlay import MeasurementsBody, windows
 from controllers.osken import Datapath
 from controllers.sdwan.controller import Controller, Effect, Emit, Replan, Reroute, Send
-from controllers.sdwan.network import Mode
 from controllers.sdwan.scheduling import policies_of
 from controllers.srv6 import controller as srv6
 from controllers.srv6.policy import PolicyId
@@ -21,7 +21,7 @@ from testbed.events import emit
 Found = TypeVar("Found")
 
 _UNDERLAY_WITHIN_S = 5.0
-"""It answers in milliseconds, unless it is stuck; then the process ends."""
+"""It answers in milliseconds, unless it is stuck."""
 
 
 class OverlayShell:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from pydantic import ValidationError
-
 from controllers import osken
+from controllers.apps.given import read_given
 from controllers.apps.srv6 import Srv6App
 from controllers.northbound.overlay import ENDPOINTS, OverlayOperations
 from controllers.overlay import OverlayShell
 from controllers.sdwan.controller import Controller
-from controllers.sdwan.network import Overlay, read_overlay
+from controllers.sdwan.network import read_overlay
 from controllers.underlay import Underlay
-from testbed.validation import problem
 
 
 class SdwanApp(osken.App):
@@ -23,7 +19,7 @@ class SdwanApp(osken.App):
         super().__init__(*args, **kwargs)
         if self.options.overlay is None:
             raise osken.StartError("sdwan: want --overlay FILE")
-        self._shell = OverlayShell(Controller(_overlay(self.options.overlay)), _underlay())
+        self._shell = OverlayShell(Controller(read_given(self.options.overlay, read_overlay)), _underlay())
         self.api = OverlayOperations(self._shell), ENDPOINTS
 
     @osken.on_switch_up
@@ -46,11 +42,3 @@ def _underlay() -> Underlay | None:
     """That of the app srv6, which has to be loaded before; None without it."""
     app = osken.app("Srv6App")
     return app.underlay if isinstance(app, Srv6App) else None
-
-
-def _overlay(file: Path) -> Overlay:
-    try:
-        return read_overlay(file.read_text())
-    except ValidationError as error:
-        problems = "\n".join(f"{file}: {problem(detail)}" for detail in error.errors(include_url=False))
-        raise osken.StartError(problems) from error

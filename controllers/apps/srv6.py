@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
-
-from pydantic import ValidationError
 
 from controllers import osken
+from controllers.apps.given import read_given
 from controllers.kernel.commands import CommandError
 from controllers.kernel.install import Installer
 from controllers.kernel.monitor import Monitor
@@ -19,7 +17,6 @@ from controllers.srv6.controller import Controller
 from controllers.srv6.network import Network, read_network
 from controllers.underlay import Underlay, as_found
 from testbed.errors import BearerlabError
-from testbed.validation import problem
 
 
 class Srv6App(osken.App):
@@ -32,7 +29,7 @@ class Srv6App(osken.App):
             raise osken.StartError("srv6: want --network FILE")
         store = PolicyStore(options.state)
         try:
-            self._start(_network(options.network), store)
+            self._start(read_given(options.network, read_network), store)
         except (ValueError, CommandError, StoreError, BearerlabError) as error:
             raise osken.StartError(str(error)) from error
 
@@ -47,14 +44,6 @@ class Srv6App(osken.App):
         self.underlay.start()
         monitor.start(self.underlay.changed)
         self.api = Operations(self.underlay, store), ENDPOINTS
-
-
-def _network(file: Path) -> Network:
-    try:
-        return read_network(file.read_text())
-    except ValidationError as error:
-        problems = "\n".join(f"{file}: {problem(detail)}" for detail in error.errors(include_url=False))
-        raise osken.StartError(problems) from error
 
 
 def _interfaces(network: Network) -> dict[tuple[str, str], str | None]:

@@ -102,7 +102,7 @@ def _current(core: Controller, domain: Domain, policy: PolicyId) -> Path | None:
         return None
     nodes: list[str] = [policy.headend]
     for segment in state.active.lists[0].segments:
-        stretch = domain.igp.path(nodes[-1], getattr(segment, "node"))  # noqa: B009
+        stretch = domain.igp.path(nodes[-1], segment.node)
         if stretch is None:
             return None
         nodes += stretch[1:]

@@ -8,11 +8,12 @@ from typing import Protocol, TypeVar
 
 from pydantic import Field
 
+from controllers.joint.model import Mode
 from controllers.northbound.answers import Answer
 from controllers.northbound.bodies import Body
 from controllers.northbound.endpoints import ROOT, Endpoint
 from controllers.sdwan.controller import Controller
-from controllers.sdwan.network import Mode, OverlayTunnel
+from controllers.sdwan.network import OverlayTunnel
 from controllers.sdwan.telemetry import ClassWindow, Verdict
 
 Found = TypeVar("Found")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from controllers.joint.quality import Quality, breaches
 from controllers.sdwan.network import Overlay, SlaClass
 from controllers.sdwan.steering import Placement
 from controllers.sdwan.telemetry import ClassWindow
@@ -20,12 +21,10 @@ def violated(overlay: Overlay, placements: Mapping[str, Placement], windows: Ite
 
 def breaks(window: ClassWindow, wanted: SlaClass) -> bool:
     """Whether a window breaks a bound; one in which nothing came through breaks any."""
-    sla = wanted.sla
     if window.sent and window.lost >= window.sent:
         return True
     loss = window.lost / window.sent if window.sent else 0.0
-    pairs = ((window.delay_ms, sla.delay_ms), (window.jitter_ms, sla.jitter_ms), (loss, sla.loss))
-    return any(value is not None and bound is not None and value > bound for value, bound in pairs)
+    return bool(breaches(wanted.sla, Quality(window.delay_ms or 0.0, window.jitter_ms or 0.0, loss)))
 
 
 def cost(overlay: Overlay, placements: Mapping[str, Placement]) -> float:

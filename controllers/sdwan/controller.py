@@ -8,9 +8,10 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from controllers.flows import Change, SwitchState
+from controllers.joint.model import Mode
 from controllers.joint.underlay import Underlay, Way
 from controllers.sdwan.accounting import cost, violated
-from controllers.sdwan.network import Demand, Mode, Overlay
+from controllers.sdwan.network import Demand, Overlay
 from controllers.sdwan.pipeline import moves, program
 from controllers.sdwan.reconcile import reconcile
 from controllers.sdwan.scheduling import Scheduling, policy_of
@@ -92,8 +93,6 @@ class Controller:
         self._rerouted: set[PolicyId] = set()
         self._settled: dict[str, float] = {}
         """Tunnel → when windows are those of its present way."""
-        self.violations: Mapping[str, str] = {}
-        """Demand → what keeps its SLA from holding, as the last plan has it."""
 
     def edge_of(self, dpid: int) -> str | None:
         """The edge with that datapath id; None for a switch that the overlay does not have."""
@@ -148,7 +147,7 @@ class Controller:
         restored = [Reroute(policy, None) for policy in sorted(self._rerouted)]
         self._begin_anew(self._rerouted, now)
         self._rerouted.clear()
-        self.mode, self.violations = mode, {}
+        self.mode = mode
         self.placements |= back
         changed = Emit("mode_changed", {"mode": mode.value, "cost": cost(self.overlay, self.placements)})
         return [*restored, *self._sends(back), changed, *self._steer(now)]
@@ -158,7 +157,6 @@ class Controller:
         self._planned_at = now
         tunnels = {name: placed.names[0] for name, placed in self.placements.items() if placed.names}
         found = Scheduling(self.overlay, self.telemetry, self._broken, underlay, tunnels).schedule(self.mode)
-        self.violations = found.violations
         self._rerouted |= set(found.ways)
         self._begin_anew(found.ways, now)
         rerouted: list[Effect] = [Reroute(policy, way) for policy, way in found.ways.items()]

@@ -9,6 +9,8 @@ from ipaddress import IPv4Address, IPv4Network
 
 from pydantic import TypeAdapter
 
+from controllers.joint.model import Mode
+from controllers.joint.quality import Sla
 from controllers.srv6.network import FlowMatch
 
 PROBE_VNI = 0xFF_FFFF
@@ -86,15 +88,6 @@ class OverlayTunnel:
     color: int | None = None
 
 
-@dataclass(frozen=True)
-class Sla:
-    """Bounds: one-way delay and jitter (RFC 5481 §4.2, ms), loss (a share); None where any will do."""
-
-    delay_ms: float | None = None
-    jitter_ms: float | None = None
-    loss: float | None = None
-
-
 class Forwarding(StrEnum):
     """How the tunnels of a class's demands are chosen among those that meet its SLA."""
 
@@ -167,15 +160,6 @@ class Probing:
     bad: int = 2
     good: int = 6
     margin: float = 0.1
-
-
-class Mode(StrEnum):
-    """What may be moved when an SLA is broken."""
-
-    STATIC = "static"
-    OVERLAY = "overlay"
-    UNDERLAY = "underlay"
-    JOINT = "joint"
 
 
 @dataclass(frozen=True)

@@ -56,11 +56,6 @@ _BURST_S = 0.1
 """Of a meter: what a class may send at once, in time at its limit."""
 
 
-def group_number(overlay: Overlay, demand: str) -> int:
-    """The group of a demand, the same at every edge."""
-    return [each.name for each in overlay.demands].index(demand) + 1
-
-
 def program(overlay: Overlay, edge: str, placements: Mapping[str, Placement]) -> SwitchState:
     """All that the switch of `edge` is to have; `placements` by the names of demands."""
     return SwitchState(

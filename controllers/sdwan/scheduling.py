@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from controllers.joint.explain import explain
 from controllers.joint.model import (
     Demand,
     DemandMove,
+    Mode,
     Placement,
     Policy,
     Resource,
@@ -23,11 +25,9 @@ from controllers.joint.model import (
     Transport,
     Tunnel,
 )
-from controllers.joint.model import Mode as PlannerMode
 from controllers.joint.planner import plan
-from controllers.joint.quality import PERFECT, Quality, Sla
+from controllers.joint.quality import PERFECT, Quality
 from controllers.joint.underlay import PolicyWays, Underlay, Way
-from controllers.sdwan import network
 from controllers.sdwan.network import Overlay, OverlayTunnel
 from controllers.sdwan.telemetry import Bound, SlaBroken, Telemetry
 from controllers.srv6.policy import PolicyId
@@ -43,17 +43,13 @@ class Scheduled:
     ways: Mapping[PolicyId, Way]
     tunnels: Mapping[str, str | None]
     why: Mapping[str, str]
-    violations: Mapping[str, str]
-    """Demand → what is in the way."""
-    cost: float
 
 
 def policy_of(overlay: Overlay, tunnel: OverlayTunnel) -> PolicyId | None:
     """The SR Policy that a tunnel of a color rides: between the routers at which its ends are attached."""
     if tunnel.color is None:
         return None
-    ends = (_router(overlay, edge, tunnel.transport) for edge in (tunnel.source, tunnel.target))
-    headend, endpoint = ends
+    headend, endpoint = (_router(overlay, edge, tunnel.transport) for edge in (tunnel.source, tunnel.target))
     return PolicyId(headend, tunnel.color, endpoint)
 
 
@@ -73,10 +69,10 @@ class Scheduling:
     underlay: Underlay
     tunnels: Mapping[str, str]
 
-    def schedule(self, mode: network.Mode) -> Scheduled:
+    def schedule(self, mode: Mode) -> Scheduled:
         """What to do about it."""
         state = self.state()
-        planned = plan(state, PlannerMode(mode.value))
+        planned = plan(state, mode)
         explained = explain(state, planned)
         ways = {policy.id: {way.name: way for way in policy.ways} for policy in self.underlay.policies}
         moved: dict[PolicyId, Way] = {}
@@ -91,8 +87,7 @@ class Scheduling:
                     tunnels[demand], why[demand] = target, sentence
                 case _:
                     pass
-        violations = {each.demand: text for each, text in zip(planned.violations, explained.violations, strict=True)}
-        return Scheduled(moved, tunnels, why, violations, planned.cost)
+        return Scheduled(moved, tunnels, why)
 
     def state(self) -> State:
         """As the planner takes it."""
@@ -118,13 +113,12 @@ class Scheduling:
             if self.overlay.next_edge(demand.source, demand.target) != demand.target:
                 continue
             wanted = self.overlay.class_of[demand.application]
-            sla = wanted.sla
             yield Demand(
                 name=demand.name,
                 source=demand.source,
                 destination=demand.target,
                 rate_bps=max(demand.rate_bps, _LEAST_BPS),
-                sla=Sla(sla.delay_ms, sla.jitter_ms, sla.loss),
+                sla=wanted.sla,
                 sla_class=wanted.name,
                 weight=wanted.priority,
                 transports=frozenset(wanted.transports),
@@ -132,13 +126,12 @@ class Scheduling:
 
     def _tunnel(self, tunnel: OverlayTunnel, policy: PolicyId | None) -> Tunnel:
         resources = [f"{tunnel.source} up {tunnel.transport}", f"{tunnel.target} down {tunnel.transport}"]
-        known = {resource.name for resource in self._attachments()}
         return Tunnel(
             name=tunnel.name,
             source=tunnel.source,
             destination=tunnel.target,
             transport=tunnel.transport,
-            resources=tuple(name for name in resources if name in known),
+            resources=tuple(name for name in resources if name in self._limited),
             quality=PERFECT if policy else self._measured(tunnel) or PERFECT,
             policies=(policy,) if policy else (),
         )
@@ -178,9 +171,14 @@ class Scheduling:
         return quality if measured or not usable else None
 
     def _resources(self) -> Iterator[Resource]:
-        yield from self._attachments()
+        yield from self._limited.values()
         for (a, b), capacity in (self.underlay.capacities or {}).items():
             yield Resource(f"{a}>{b}", capacity)
+
+    @cached_property
+    def _limited(self) -> Mapping[str, Resource]:
+        """Attachments to transports that carry no more than so much, each way."""
+        return {resource.name: resource for resource in self._attachments()}
 
     def _attachments(self) -> Iterator[Resource]:
         for edge in self.overlay.edges:

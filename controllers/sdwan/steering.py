@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 from controllers.sdwan.network import Demand, Forwarding, Overlay, OverlayTunnel, SlaClass
 from controllers.sdwan.telemetry import Telemetry, Verdict
@@ -27,10 +28,11 @@ class Steering:
 
     overlay: Overlay
     telemetry: Telemetry
-    prices: dict[str, float] = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "prices", {each.name: each.price for each in self.overlay.transports})
+    @cached_property
+    def prices(self) -> dict[str, float]:
+        """Transport → its price."""
+        return {transport.name: transport.price for transport in self.overlay.transports}
 
     def allowed(self, demand: Demand) -> tuple[OverlayTunnel, ...]:
         """The tunnels that the class of `demand` lets it take, the preferred transport's first."""

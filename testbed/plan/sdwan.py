@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Network
 from itertools import combinations, permutations
@@ -21,7 +21,7 @@ from testbed.plan.circuits import DEFAULT
 from testbed.plan.model import PlannedBridge, PlannedEdge, PlannedProbePort, PlannedTunnel, Route
 from testbed.plan.profiles import LinkPlan
 from testbed.plan.routing import host_prefix
-from testbed.plan.srv6 import mtu_given
+from testbed.plan.srv6 import limited
 from testbed.plan.tenants import PROTOCOLS, Json
 from testbed.scenario.impairment import Links
 from testbed.scenario.model import Scenario
@@ -72,25 +72,19 @@ class _Tunnel:
 
 def with_room(links: tuple[LinkPlan, ...], graph: Graph, sdwan: Sdwan, wanted: Links) -> tuple[LinkPlan, ...]:
     """Links behind edges with an MTU that leaves room for VXLAN, but for those whose MTU is given."""
-    largest = largest_inner_mtu(links, sdwan)
     routers = {node.name for node in graph.with_role(Role.ROUTER)}
-    return tuple(
-        planned
-        if routers & {planned.link.a, planned.link.b} or mtu_given(planned.link, wanted)
-        else replace(planned, mtu=min(planned.mtu, largest))
-        for planned in links
-    )
+    of_routers = {link.name for link in graph.links if routers & {link.a, link.b}}
+    return limited(links, largest_inner_mtu(links, sdwan), of_routers, wanted)
 
 
 def largest_inner_mtu(links: Iterable[LinkPlan], sdwan: Sdwan) -> int:
     """What fits through every attachment to a transport with VXLAN around it."""
-    attached = {name for transport in sdwan.transports.values() for name in transport.links}
-    return min((planned.mtu for planned in links if planned.link.name in attached), default=9000) - ROOM
+    return min((planned.mtu for planned in links if planned.link.name in sdwan.attachments), default=9000) - ROOM
 
 
 def lan_ports(graph: Graph, sdwan: Sdwan) -> Iterator[tuple[Port, str]]:
     """The ports of edges that are attached to no transport, and their links."""
-    attached = {name for transport in sdwan.transports.values() for name in transport.links}
+    attached = sdwan.attachments
     for edge in graph.with_role(Role.EDGE):
         for link in graph.links_of(edge.name):
             if link.name not in attached:

@@ -7,7 +7,7 @@ plan; between the routers, and into the tenants' tables, the controller routes.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from testbed.graph import Graph, Link, Role
@@ -43,12 +43,15 @@ def needs(srv6: Srv6) -> tuple[str, ...]:
 
 def with_room(links: tuple[LinkPlan, ...], graph: Graph, wanted: Links) -> tuple[LinkPlan, ...]:
     """Customers' links with an MTU that leaves room for SRv6 on the routers', but for those whose MTU is given."""
-    largest = largest_inner_mtu(links, graph)
-    between = router_links(links, graph)
+    return limited(links, largest_inner_mtu(links, graph), router_links(links, graph), wanted)
+
+
+def limited(links: tuple[LinkPlan, ...], mtu: int, apart_from: Container[str], wanted: Links) -> tuple[LinkPlan, ...]:
+    """All links with `mtu` at most, apart from those of these names and those whose MTU the scenario gives."""
     return tuple(
         planned
-        if planned.link.name in between or mtu_given(planned.link, wanted)
-        else replace(planned, mtu=min(planned.mtu, largest))
+        if planned.link.name in apart_from or mtu_given(planned.link, wanted)
+        else replace(planned, mtu=min(planned.mtu, mtu))
         for planned in links
     )
 

@@ -181,3 +181,8 @@ class Sdwan(Strict):
     probing: Probing = Field(
         default_factory=Probing, description="How tunnels are measured.", examples=[{"interval": "20ms"}]
     )
+
+    @property
+    def attachments(self) -> frozenset[str]:
+        """The links of all transports."""
+        return frozenset(name for transport in self.transports.values() for name in transport.links)

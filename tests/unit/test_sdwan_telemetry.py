@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from statistics import mean
 
-from controllers.sdwan.network import Probing, Sla, SlaClass
+from controllers.joint.quality import Sla
+from controllers.sdwan.network import Probing, SlaClass
 from controllers.sdwan.telemetry import (
     MOST_HOLD_S,
     Bound,
