@@ -38,8 +38,9 @@ def modes(events: Sequence[Event], lost_at: Iterable[float], applications: Itera
     last = max((event["end"] for event in events if event["kind"] == "window"), default=0.0)
     lost = tuple(lost_at)
     names = tuple(applications)
-    for change, following in zip(changes, [*changes[1:], None], strict=True):
-        start, end = change["t"], following["t"] if following else last
+    ends = [*(change["t"] for change in changes[1:]), last]
+    for change, end in zip(changes, ends, strict=False):  # without a change there is one end too many
+        start = change["t"]
         inside = [event for event in events if start <= event["t"] < end]
         yield ModeSummary(
             mode=change["mode"],
