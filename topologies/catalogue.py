@@ -21,6 +21,7 @@ from topologies.graphml import read_graphml
 from topologies.importers import ImportParams
 from topologies.metro import MetroParams, ParameterError, metro
 from topologies.sdwan import SdwanParams, sdwan
+from topologies.sdwan_core import SdwanCoreParams, sdwan_core
 
 P = TypeVar("P", bound=Strict)
 
@@ -28,6 +29,7 @@ TOPOLOGIES: dict[str, tuple[type[Strict], Callable[[Any], Graph]]] = {
     "carrier": (CarrierParams, carrier),
     "metro": (MetroParams, metro),
     "sdwan": (SdwanParams, sdwan),
+    "sdwan-core": (SdwanCoreParams, sdwan_core),
 }
 """Name → its parameters' model and the function from parameters to graph."""
 

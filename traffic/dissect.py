@@ -1,9 +1,9 @@
-"""UDP datagrams in Ethernet frames, plain or inside GTP-U (TS 29.281), as deep as the path proof needs. Pure."""
+"""UDP datagrams in Ethernet frames: plain, in GTP-U (TS 29.281), in VXLAN (RFC 7348), or GTP-U in VXLAN. Pure."""
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from core_stub.gtpu import PORT as GTPU_PORT
@@ -15,6 +15,7 @@ _ETHERTYPE = slice(12, 14)
 _IPV4 = b"\x08\x00"
 _IPV6 = b"\x86\xdd"
 _UDP = 17
+_VXLAN_PORT = 4789
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Tunnel:
 
 @dataclass(frozen=True)
 class Datagram:
-    """A user's UDP datagram and the tunnel that it was in, None for a plain one."""
+    """A user's UDP datagram and the tunnel that it was in, None for a plain one; `vni` is the overlay's, if any."""
 
     src: Address
     dst: Address
@@ -37,6 +38,7 @@ class Datagram:
     dst_port: int
     payload: bytes
     tunnel: Tunnel | None = None
+    vni: int | None = None
 
 
 def dissect(frame: bytes) -> Datagram | None:
@@ -45,9 +47,11 @@ def dissect(frame: bytes) -> Datagram | None:
         return None
     try:
         outer = _udp_in_ip(frame[14:])
-        if outer is None or outer.dst_port != GTPU_PORT:
-            return outer
-        return _user_datagram(outer)
+        if outer is None:
+            return None
+        if outer.dst_port == _VXLAN_PORT:
+            return _in_overlay(outer)
+        return _user_datagram(outer) if outer.dst_port == GTPU_PORT else outer
     except (struct.error, IndexError, GtpuError):
         return None
 
@@ -76,6 +80,12 @@ def _udp_in_ip(packet: bytes, tunnel: Tunnel | None = None) -> Datagram | None:
     if len(payload) < length:
         return None
     return Datagram(ip_address(src), ip_address(dst), src_port, dst_port, payload[8:length], tunnel)
+
+
+def _in_overlay(outer: Datagram) -> Datagram | None:
+    """What a frame in a VXLAN network carries (RFC 7348 §5)."""
+    inner = dissect(outer.payload[8:])
+    return inner and replace(inner, vni=int.from_bytes(outer.payload[4:7]))
 
 
 def _user_datagram(outer: Datagram) -> Datagram | None:

@@ -36,13 +36,17 @@ class ProbeId:
 
 @dataclass(frozen=True)
 class Hop:
-    """One sighting at `t` (Unix seconds): `up` is the probe, `down` its reply; `tunnel` is None outside GTP-U."""
+    """One sighting at `t` (Unix seconds): `up` is the probe, `down` its reply.
+
+    `tunnel` is None outside GTP-U, `vni` outside VXLAN.
+    """
 
     point: str
     node: str
     t: float
     direction: Direction
     tunnel: Tunnel | None
+    vni: int | None = None
 
     def __str__(self) -> str:
         """`N3 gnb1 (10.1.0.0 → 10.1.0.9 TEID 0x1234 QFI 1)`."""
@@ -63,7 +67,7 @@ def hops(probe: ProbeId, captures: Iterable[tuple[CapturePoint, Iterable[Packet]
             datagram = dissect(packet.frame)
             direction = _direction(probe, datagram) if datagram else None
             if datagram and direction:
-                hop = Hop(point.name, point.node, packet.at / 1e9, direction, datagram.tunnel)
+                hop = Hop(point.name, point.node, packet.at / 1e9, direction, datagram.tunnel, datagram.vni)
                 sightings.append((packet.at, hop))
     return tuple(hop for _, hop in sorted(sightings, key=lambda sighting: sighting[0]))
 

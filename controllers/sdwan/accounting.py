@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from controllers.joint.quality import Quality, breaches
-from controllers.sdwan.network import Overlay, SlaClass
+from controllers.joint.quality import Quality, Sla, breaches
+from controllers.sdwan.network import Overlay
 from controllers.sdwan.steering import Placement
 from controllers.sdwan.telemetry import ClassWindow
 
@@ -14,17 +14,18 @@ def violated(overlay: Overlay, placements: Mapping[str, Placement], windows: Ite
     """The demands that were on a tunnel while it broke a bound of their class, once for each such window."""
     for window in windows:
         for demand in overlay.demands:
-            wanted = overlay.class_of[demand.application]
-            if window.tunnel in placements[demand.name].names and window.dscp == wanted.dscp and breaks(window, wanted):
+            measured = window.dscp == overlay.class_of[demand.application].dscp
+            taken = demand.expected and window.tunnel in placements[demand.name].names
+            if measured and taken and breaks(window, overlay.sla(demand)):
                 yield demand.name
 
 
-def breaks(window: ClassWindow, wanted: SlaClass) -> bool:
+def breaks(window: ClassWindow, wanted: Sla) -> bool:
     """Whether a window breaks a bound; one in which nothing came through breaks any."""
     if window.sent and window.lost >= window.sent:
         return True
     loss = window.lost / window.sent if window.sent else 0.0
-    return bool(breaches(wanted.sla, Quality(window.delay_ms or 0.0, window.jitter_ms or 0.0, loss)))
+    return bool(breaches(wanted, Quality(window.delay_ms or 0.0, window.jitter_ms or 0.0, loss)))
 
 
 def cost(overlay: Overlay, placements: Mapping[str, Placement]) -> float:

@@ -131,12 +131,16 @@ class Application:
 
 @dataclass(frozen=True)
 class Demand:
-    """An application's traffic from one edge to another; `rate_bps` is what it is expected to be."""
+    """An application's traffic from one edge to another; `rate_bps` is what it is expected to be.
+
+    What is not `expected` at all is carried, but its class's SLA does not have to hold there.
+    """
 
     application: str
     source: str
     target: str
     rate_bps: int = 0
+    expected: bool = True
 
     @property
     def name(self) -> str:
@@ -203,6 +207,10 @@ class Overlay:
         """Application → its class."""
         by_name = {each.name: each for each in self.classes}
         return {application.name: by_name[application.sla_class] for application in self.applications}
+
+    def sla(self, demand: Demand) -> Sla:
+        """What has to hold for a demand."""
+        return self.class_of[demand.application].sla if demand.expected else Sla()
 
     def between(self, source: str, target: str) -> tuple[OverlayTunnel, ...]:
         """The tunnels from one edge to another."""

@@ -118,7 +118,7 @@ class Scheduling:
                 source=demand.source,
                 destination=demand.target,
                 rate_bps=max(demand.rate_bps, _LEAST_BPS),
-                sla=wanted.sla,
+                sla=self.overlay.sla(demand),
                 sla_class=wanted.name,
                 weight=wanted.priority,
                 transports=frozenset(wanted.transports),

@@ -87,8 +87,10 @@ def sysctls(node: PlannedNode) -> dict[str, int]:
     }
     for scope in ("all", "default"):
         settings |= {
-            # Paths may be asymmetric on purpose, so a packet's source says nothing about its way in.
-            f"ipv4/conf/{scope}/rp_filter": 0,
+            # Paths may be asymmetric on purpose, so a packet's source says nothing about its way in. At an edge whose
+            # switch forwards in user space the kernel sees what comes by an attachment, too: it must not answer.
+            f"ipv4/conf/{scope}/rp_filter": int(node.role is Role.EDGE),
+            f"ipv4/conf/{scope}/arp_ignore": int(node.role is Role.EDGE),
             # Routes are the plan's: a router on a LAN must not teach hosts another one.
             f"ipv4/conf/{scope}/send_redirects": 0,
             f"ipv6/conf/{scope}/accept_ra": 0,

@@ -105,6 +105,7 @@ class OverlayPlan:
         assert scenario.sdwan is not None
         self._scenario, self._sdwan, self._graph = scenario, scenario.sdwan, graph
         self._links = {planned.link.name: planned for planned in links}
+        self._subnets = subnets
         self._subnet = {port: subnet for subnet in subnets for port in subnet.ports()}
         self._macs = {
             Port(node, ifname(planned.link, node)): addressing.mac(index, end)
@@ -264,7 +265,17 @@ class OverlayPlan:
         for service in self._scenario.services.values():
             if port.node in service.hosts and service.address.version == 4:
                 yield host_prefix(str(service.address))
-        yield from (str(dnn.pool) for dnn in self._scenario.core.dnns.values() if dnn.psa == port.node)
+        if port == self._n6.get(port.node):
+            yield from (str(dnn.pool) for dnn in self._scenario.core.dnns.values() if dnn.psa == port.node)
+
+    @cached_property
+    def _n6(self) -> dict[str, Port]:
+        """UPF → where its UEs are reached from behind: its port to a LAN, else the only one that it has."""
+        found: dict[str, Port] = {}
+        for subnet in sorted(self._subnets, key=lambda subnet: len(subnet.ports()), reverse=True):
+            for port in subnet.ports():
+                found.setdefault(port.node, port)
+        return {node.name: found[node.name] for node in self._graph.with_role(Role.UPF) if node.name in found}
 
     @cached_property
     def _vnis(self) -> dict[str, int]:
@@ -315,7 +326,22 @@ class OverlayPlan:
                 shared = tenants[source] & tenants[target]
                 if shared and (tenant is None or tenant in shared):
                     ends = {"application": application, "source": source, "target": target}
-                    yield ends | {"rate_bps": rates.get((application, source, target), 0)}
+                    expected = self._expected(application, source, target)
+                    yield ends | {"rate_bps": rates.get((application, source, target), 0), "expected": expected}
+
+    def _expected(self, application: str, source: str, target: str) -> bool:
+        """What the file lists of an application, or else wherever its server is at one of the ends."""
+        listed = {(each.source, each.target) for each in self._sdwan.demands if each.application == application}
+        if listed:
+            return (source, target) in listed
+        given = self._sdwan.applications.get(application)
+        return given is None or given.to is None or bool({source, target} & self._edges_before(given.to))
+
+    def _edges_before(self, place: str) -> set[str]:
+        """The edges that a service's hosts, or a node, are behind."""
+        service = self._scenario.services.get(place)
+        nodes = {*service.hosts} if service else {place}
+        return {lan.node for lan in self._tenants if nodes & {port.node for port in self._subnet[lan].ports()}}
 
     def _both_ways(self, tunnel: _Tunnel) -> Iterator[Json]:
         for source, target in ((tunnel.a, tunnel.b), (tunnel.b, tunnel.a)):

@@ -66,8 +66,10 @@ def _result(hop: Hop, routes: Routes) -> HopResult:
     tunnel = hop.tunnel and TunnelResult(
         src=str(hop.tunnel.src), dst=str(hop.tunnel.dst), teid=hop.tunnel.teid, qfi=hop.tunnel.qfi
     )
-    point = _reference_point(hop.tunnel, routes) if hop.tunnel else None
-    return HopResult(point=point or hop.point, node=hop.node, t=hop.t, direction=hop.direction, tunnel=tunnel)
+    point = _reference_point(hop.tunnel, routes) if hop.tunnel and hop.vni is None else None
+    return HopResult(
+        point=point or hop.point, node=hop.node, t=hop.t, direction=hop.direction, tunnel=tunnel, vni=hop.vni
+    )
 
 
 def _reference_point(tunnel: Tunnel, routes: Routes) -> str | None:

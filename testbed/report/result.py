@@ -159,13 +159,17 @@ class TunnelResult(_Part):
 
 
 class HopResult(_Part):
-    """A packet seen at a capture point; `direction` is `up` for the probe and `down` for the reply."""
+    """A packet seen at a capture point; `direction` is `up` for the probe and `down` for the reply.
+
+    `vni` is that of the overlay's tenant, for a packet between CPEs.
+    """
 
     point: str
     node: str
     t: float
     direction: str
     tunnel: TunnelResult | None
+    vni: int | None = None
 
 
 class PathResult(_Part):

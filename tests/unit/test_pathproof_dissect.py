@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -9,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.l2 import ARP
+from scapy.layers.vxlan import VXLAN
+from scapy.packet import Packet
 
 from tests.support.traffic_frames import frame, g_pdu, user_packet
 from traffic.dissect import Datagram, Tunnel, dissect
@@ -32,6 +35,14 @@ G_PDU = bytes.fromhex(
 
 def test_plain_datagram() -> None:
     assert dissect(frame(USER)) == PLAIN
+
+
+@pytest.mark.parametrize("carried", [USER, g_pdu("10.1.0.0", "10.1.0.9", 7, USER, qfi=1)])
+def test_a_datagram_in_an_overlay_is_that_of_its_tenant(carried: Packet) -> None:
+    outer = IP(src="10.1.0.133", dst="10.1.0.135") / UDP(sport=50000, dport=4789) / VXLAN(flags="Instance", vni=10)
+    inner = dissect(frame(carried))
+    assert inner is not None
+    assert dissect(frame(outer / frame(carried))) == replace(inner, vni=10)
 
 
 def test_plain_datagram_over_ipv6() -> None:
