@@ -124,7 +124,7 @@ def _ask(lab: str | None, method: str, target: str, body: Any = None) -> Any:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise RunInvalidError(f"{CONTROLLER}: {answer['detail']}", process=CONTROLLER)
     if status >= HTTPStatus.BAD_REQUEST:
-        raise RefusedError("\n".join(f"srv6: {problem}" for problem in answer["problems"] or [answer["detail"]]))
+        raise RefusedError("\n".join(f"srv6: {problem}" for problem in answer.get("problems") or [answer["detail"]]))
     return answer
 
 
