@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import TypedDict
 
@@ -39,9 +39,10 @@ class StampStatistics(TypedDict):
     """`loss` is a share from 0 to 1, None if nothing was sent.
 
     `longest_gap_ms` is the longest time without a reply while one was owed: from a reply's arrival, or from the sending
-    of the next probe if that was later, to the next arrival. So a sender that a busy host held up makes no gap, and
-    lost or late packets do. `reordered` counts replies that arrived after one to a later probe (RFC 4737 §3, over the
-    round trip).
+    of the next probe if that was later, to the next arrival, or to the last sending if there is none. So a sender that
+    a busy host held up makes no gap, and lost or late packets do. A gap counts, whole, in every window that it touches:
+    what goes wrong at a window's edge is in both. `reordered` counts replies that arrived after one to a later probe
+    (RFC 4737 §3, over the round trip).
     """
 
     sent: int
@@ -94,10 +95,11 @@ def distribution(values: Iterable[float]) -> Distribution:
 
 
 def stamp_statistics(samples: Iterable[StampSample], start: float, end: float) -> StampStatistics:
-    """Of the probes sent in `[start, end)`."""
+    """Of the probes sent in `[start, end)`; gaps need those before and after, too."""
+    samples = tuple(samples)
     window = [sample for sample in samples if start <= sample.t < end]
     delays = [sample.delays for sample in window if sample.delays is not None]
-    arrivals = sorted((sample.received, sample.seq) for sample in window if sample.received is not None)
+    touching = (gap for gap in _gaps(samples) if gap[0] < end and gap[1] > start)
     lost = len(window) - len(delays)
     return StampStatistics(
         sent=len(window),
@@ -107,8 +109,8 @@ def stamp_statistics(samples: Iterable[StampSample], start: float, end: float) -
         owd_ms=OneWayDelays(
             up=distribution(delay.up_ms for delay in delays), down=distribution(delay.down_ms for delay in delays)
         ),
-        longest_gap_ms=max(_gaps_ms(arrivals, {sample.seq: sample.t for sample in window}), default=None),
-        reordered=_reordered(seq for _, seq in arrivals),
+        longest_gap_ms=max(((until - since) * 1000 for since, until in touching), default=None),
+        reordered=_reordered(sequence for _, sequence in _arrivals(window)),
     )
 
 
@@ -136,13 +138,21 @@ def link_statistics(samples: Iterable[LinkSample], start: float, end: float) -> 
     )
 
 
-def _gaps_ms(arrivals: Sequence[tuple[float, int]], sent: Mapping[int, float]) -> Iterator[float]:
-    """Between each two arrivals: how long one was owed. `arrivals` are (time, sequence), `sent` is sequence → time."""
+def _arrivals(samples: Iterable[StampSample]) -> list[tuple[float, int]]:
+    """Time and sequence of every reply, in the order of time."""
+    return sorted((sample.received, sample.seq) for sample in samples if sample.received is not None)
+
+
+def _gaps(samples: Sequence[StampSample]) -> Iterator[tuple[float, float]]:
+    """From when to when a reply was owed: before each arrival but the first, and at the end."""
+    sent = {sample.seq: sample.t for sample in samples}
+    arrivals = _arrivals(samples)
     latest = -1
-    for (earlier, sequence), (later, _) in pairwise(arrivals):
+    for (earlier, sequence), (later, _) in pairwise((*arrivals, (max(sent.values(), default=0.0), -1))):
         latest = max(latest, sequence)
-        owed_since = max(earlier, sent.get(latest + 1, earlier))
-        yield max(0.0, later - owed_since) * 1000
+        since = max(earlier, sent.get(latest + 1, earlier))
+        if later > since:
+            yield since, later
 
 
 def _reordered(sequences_by_arrival: Iterable[int]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from testbed.bench.figures import Bench, Figure, watched_host
 from testbed.bench.srv6_line import forward_ratio
-from testbed.bench.srv6_networks import cut_loss_ms, full_mesh, memory_gb
+from testbed.bench.srv6_networks import cut, full_mesh, memory_gb
 
 
 def bench_srv6(routers: int = 200, cuts: int = 5) -> Bench:
@@ -14,7 +14,7 @@ def bench_srv6(routers: int = 200, cuts: int = 5) -> Bench:
         memory = memory_gb(routers)
         segments, plain = forward_ratio()
         mesh = full_mesh()
-        repaired, unrepaired = (cut_loss_ms(repaired=repaired, cuts=cuts) for repaired in (True, False))
+        repaired, unrepaired = (cut(repaired=repaired, cuts=cuts) for repaired in (True, False))
     return Bench(
         "srv6",
         watch.host,
@@ -24,7 +24,8 @@ def bench_srv6(routers: int = 200, cuts: int = 5) -> Bench:
             Figure("policies38", mesh.policies, "policies"),
             Figure("policies38_compute_s", mesh.compute_s, "s"),
             Figure("policies38_install_s", mesh.install_s, "s"),
-            Figure("tilfa_loss_ms", repaired, "ms", unrepaired),
+            Figure("tilfa_loss_ms", repaired.loss_ms, "ms", unrepaired.loss_ms),
+            Figure("tilfa_gap_ms", repaired.gap_ms, "ms", unrepaired.gap_ms),
             Figure(f"routers{routers}_gb", memory, "GB"),
         ),
     )

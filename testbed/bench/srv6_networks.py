@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import statistics
 import tempfile
@@ -30,6 +29,8 @@ from topologies.backbone import read_map
 from topologies.catalogue import resolve
 from topologies.network import RunningLab, lab
 from topologies.tiers import PRESETS
+from traffic.samples import StampSample, read_stamp
+from traffic.statistics import stamp_statistics
 
 CUTS = 5
 _CHINANET = "topozoo/Chinanet"
@@ -48,6 +49,17 @@ class FullMesh:
     policies: int
     compute_s: float
     install_s: float
+
+
+@dataclass(frozen=True)
+class Cut:
+    """`loss_ms` is how long packets are lost or late: late takes three times as long as usual.
+
+    `gap_ms` is the longest time without a reply, which contains what the repair's way is longer, there and back.
+    """
+
+    loss_ms: float
+    gap_ms: float
 
 
 def full_mesh() -> FullMesh:
@@ -84,11 +96,8 @@ def memory_gb(routers: int = 200) -> float:
         return (before - _available_kb()) / 1024**2
 
 
-def cut_loss_ms(*, repaired: bool, cuts: int = CUTS) -> float:
-    """How long packets are lost or late when a fibre is cut, at 1,000 packets a second: the median of so many cuts.
-
-    A packet is late that takes twice as long as before the cut.
-    """
+def cut(*, repaired: bool, cuts: int = CUTS) -> Cut:
+    """Cut a fibre so many times under 1,000 packets a second: the medians."""
     services = {"portal": {"address": "203.0.113.10", "hosts": ["cloud"]}}
     probes = {"probe": {"kind": "stamp", "from": "edge", "to": "portal", "rate": _RATE}}
     # The timeline is not played, but its links are emulated.
@@ -99,9 +108,11 @@ def cut_loss_ms(*, repaired: bool, cuts: int = CUTS) -> float:
     with _running_lab(planned) as (running, engine, directory):
         began = [_cut(engine) for _ in range(cuts)]
         running.supervisor.stop("probe-probe")
-        samples = [json.loads(line) for line in (directory / "samples/probe.jsonl").read_text().splitlines()]
-    usual = statistics.median(sample["up_ms"] for sample in samples if not sample["lost"])
-    return statistics.median(_suffered(samples, at, usual) for at in began) * 1000 / _RATE
+        samples = read_stamp(directory / "samples/probe.jsonl")
+    usual = statistics.median(sample.delays.up_ms for sample in samples if sample.delays)
+    loss = statistics.median(_suffered(samples, at, usual) for at in began) * 1000 / _RATE
+    gap = statistics.median(stamp_statistics(samples, at, at + _SETTLE_S - 0.1)["longest_gap_ms"] or 0 for at in began)
+    return Cut(loss, gap)
 
 
 def _cut(engine: LinkEngine) -> float:
@@ -113,12 +124,12 @@ def _cut(engine: LinkEngine) -> float:
     return began
 
 
-def _suffered(samples: list[dict[str, Any]], began: float, usual_ms: float) -> int:
+def _suffered(samples: list[StampSample], began: float, usual_ms: float) -> int:
     """How many probes around a cut did not arrive in time."""
-    near = [sample for sample in samples if -0.1 < sample["t"] - began < _SETTLE_S - 0.1]
+    near = [sample for sample in samples if -0.1 < sample.t - began < _SETTLE_S - 0.1]
     if len(near) < _RATE:
         raise RunInvalidError(f"{len(near)} probes around a cut; want {_RATE} a second")
-    return sum(sample["lost"] or sample["up_ms"] > 3 * usual_ms for sample in near)
+    return sum(sample.delays is None or sample.delays.up_ms > 3 * usual_ms for sample in near)
 
 
 def _carrier(sites: Mapping[str, str]) -> Graph:

@@ -12,7 +12,7 @@ from ipaddress import ip_interface
 from testbed.graph import CPES, LAYER2, Role
 from testbed.lab.names import Names
 from testbed.links.engine import EmulatedLink
-from testbed.plan.model import LinkEnd, Plan, PlannedEdge, PlannedLink, PlannedNode, Route
+from testbed.plan.model import LinkEnd, Plan, PlannedEdge, PlannedInterface, PlannedLink, PlannedNode, Route
 
 BRIDGE = "br0"
 """The kernel bridge of a LAN."""
@@ -59,12 +59,13 @@ def edge_script(edge: PlannedEdge) -> str:
 
 
 def restore_script(node: PlannedNode, ifname: str) -> str:
-    """Give an interface back what the kernel took when it was set down: IPv6 addresses and all routes."""
+    """Give an interface back what the kernel took when it was set down: IPv6 addresses, neighbours and all routes."""
     addresses = (address for address in node.interface(ifname).addresses if ":" in address)
     routes = (route for route in node.routes if route.dev == ifname)
     return _script(
         (
             *(f"addr replace {address} dev {ifname} nodad" for address in addresses),
+            *_neighbour_lines(node.interface(ifname)),
             *(_route_line(route).replace("route add", "route replace", 1) for route in routes),
         )
     )
@@ -152,11 +153,17 @@ def _node_lines(node: PlannedNode) -> Iterator[str]:
         yield f"link set {interface.name} up"
         for address in interface.addresses:
             yield f"addr add {address} dev {interface.name}" + (" nodad" if ":" in address else "")
+        yield from _neighbour_lines(interface)
     if node.management:
         yield f"link set {MANAGEMENT} up"
         yield f"addr add {node.management} dev {MANAGEMENT}"
     # Routes on a link first: the gateways of the others have to be reachable.
     yield from (_route_line(route) for route in sorted(node.routes, key=lambda route: route.via is not None))
+
+
+def _neighbour_lines(interface: PlannedInterface) -> Iterator[str]:
+    for neighbour in interface.neighbours:
+        yield f"neigh replace {neighbour.address} lladdr {neighbour.mac} dev {interface.name} nud permanent"
 
 
 def _edge_lines(edge: PlannedEdge) -> Iterator[str]:

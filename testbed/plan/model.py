@@ -13,13 +13,25 @@ from testbed.links.trace import Trace
 
 
 @dataclass(frozen=True)
+class Neighbour:
+    """An address on a link and the MAC address that it is reached at."""
+
+    address: str
+    mac: str
+
+
+@dataclass(frozen=True)
 class PlannedInterface:
-    """An interface of a node, named after the peer. Addresses are `10.1.0.0/31` and `fd00:…/127` strings."""
+    """An interface of a node, named after the peer. Addresses are `10.1.0.0/31` and `fd00:…/127` strings.
+
+    `neighbours` are known from the start, so that nobody has to ask for them.
+    """
 
     name: str
     mac: str
     mtu: int
     addresses: tuple[str, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
 
 
 @dataclass(frozen=True)

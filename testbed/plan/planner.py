@@ -14,6 +14,7 @@ from testbed.plan.circuits import Tenancy
 from testbed.plan.connectivity import Connectivity
 from testbed.plan.model import (
     LinkEnd,
+    Neighbour,
     Plan,
     PlannedCapture,
     PlannedFlow,
@@ -192,13 +193,37 @@ def _interfaces(
     graph: Graph, links: tuple[LinkPlan, ...], subnets: tuple[Subnet, ...]
 ) -> dict[str, tuple[PlannedInterface, ...]]:
     addresses = {port: subnet.interface_addresses(port) for subnet in subnets for port in subnet.ports()}
+    known = _router_neighbours(graph, links, subnets)
     found: dict[str, list[PlannedInterface]] = {node.name: [] for node in graph.nodes}
     for index, planned in enumerate(links):
         for end, node in enumerate((planned.link.a, planned.link.b)):
-            name = addressing.ifname(planned.link, node)
-            port = PlannedInterface(name, addressing.mac(index, end), planned.mtu, addresses.get(Port(node, name), ()))
-            found[node].append(port)
+            port = Port(node, addressing.ifname(planned.link, node))
+            mac = addressing.mac(index, end)
+            found[node].append(
+                PlannedInterface(port.ifname, mac, planned.mtu, addresses.get(port, ()), known.get(port, ()))
+            )
     return {node: tuple(ports) for node, ports in found.items()}
+
+
+def _router_neighbours(
+    graph: Graph, links: tuple[LinkPlan, ...], subnets: tuple[Subnet, ...]
+) -> dict[Port, tuple[Neighbour, ...]]:
+    """Port of a router → the router at the other end.
+
+    Real routers speak to each other all the time. Here a link may be idle until a repair takes it, and packets would
+    wait for neighbour discovery just when every millisecond counts.
+    """
+    routers = {node.name for node in graph.with_role(Role.ROUTER)}
+    pairs = {port: pair for subnet in subnets for port, pair in subnet.addresses.items()}
+    found: dict[Port, tuple[Neighbour, ...]] = {}
+    for index, planned in enumerate(links):
+        ends = (planned.link.a, planned.link.b)
+        if {*ends} <= routers:
+            ports = [Port(node, addressing.ifname(planned.link, node)) for node in ends]
+            for end, port in enumerate(ports):
+                mac = addressing.mac(index, 1 - end)
+                found[port] = tuple(Neighbour(address, mac) for address in pairs[ports[1 - end]])
+    return found
 
 
 def _link(planned: LinkPlan, steered: frozenset[str]) -> PlannedLink:

@@ -16,7 +16,7 @@ from testbed.lab.ledger import read_lab
 from testbed.links.engine import EmulatedLink
 from testbed.links.profile import LinkProfile
 from testbed.plan.model import Plan
-from tests.support.lab_plans import five_nodes, interface, link, node
+from tests.support.lab_plans import R2, five_nodes, interface, link, node
 from tests.support.memory_engine import Engine
 from topologies.network import RunningLab, lab
 
@@ -53,6 +53,22 @@ def test_two_routers_are_on_the_way_through_a_bridge(running: RunningLab) -> Non
     for address in ("10.2.0.2", "fd00:2::2"):
         reply = inside(running, "h1", "ping", "-c1", "-W2", address)
         assert re.search(r"ttl=62", reply), reply
+
+
+def test_a_router_knows_its_neighbour_whatever_happens_to_the_link(running: RunningLab) -> None:
+    def known() -> set[str]:
+        lines = inside(running, "r1", "ip", "neigh", "show", "dev", "r2", "nud", "permanent").splitlines()
+        return {" ".join(line.split()[:3]) for line in lines if not line.startswith("ff")}
+
+    wanted = {f"{neighbour.address} lladdr {neighbour.mac}" for neighbour in R2}
+    assert known() == wanted
+    with netns.entered(running.names.namespace("r2")):
+        run_ip("link set r1 down\n", where="r2")
+    assert known() == wanted, "the carrier went"
+    running.net.configLinkStatus("r1", "r2", "down")
+    assert known() == set(), "the kernel took them"
+    running.net.configLinkStatus("r1", "r2", "up")
+    assert known() == wanted
 
 
 def test_a_router_without_forwarding_stops_the_way(running: RunningLab) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from testbed.graph import Role, Tier
 from testbed.links.profile import LinkProfile
-from testbed.plan.model import LinkEnd, Plan, PlannedInterface, PlannedLink, PlannedNode, Route
+from testbed.plan.model import LinkEnd, Neighbour, Plan, PlannedInterface, PlannedLink, PlannedNode, Route
 
 PLAIN = LinkProfile()
+
+R2 = (Neighbour("10.0.0.1", "02:00:00:00:00:04"), Neighbour("fd00::1", "02:00:00:00:00:04"))
+"""What r1 knows of r2."""
 
 
 def interface(name: str, number: int, *addresses: str) -> PlannedInterface:
@@ -31,7 +36,7 @@ def five_nodes(middle: LinkProfile = PLAIN) -> Plan:
         "r1",
         Role.ROUTER,
         interface("h1", 2, "10.1.0.1/24", "fd00:1::1/64"),
-        interface("r2", 3, "10.0.0.0/31", "fd00::/127"),
+        replace(interface("r2", 3, "10.0.0.0/31", "fd00::/127"), neighbours=R2),
         routes=(Route("10.2.0.0/24", "r2", "10.0.0.1"), Route("fd00:2::/64", "r2", "fd00::1")),
         loopback=("10.255.0.1/32", "fd00:255::1/128"),
     )

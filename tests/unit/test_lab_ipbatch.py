@@ -50,6 +50,8 @@ def test_a_router_gets_addresses_then_routes() -> None:
         "link set r2 up",
         "addr add 10.0.0.0/31 dev r2",
         "addr add fd00::/127 dev r2 nodad",
+        "neigh replace 10.0.0.1 lladdr 02:00:00:00:00:04 dev r2 nud permanent",
+        "neigh replace fd00::1 lladdr 02:00:00:00:00:04 dev r2 nud permanent",
         "route add 10.2.0.0/24 via 10.0.0.1 dev r2",
         "route add fd00:2::/64 via fd00::1 dev r2",
     ]

@@ -15,6 +15,7 @@ from controllers.srv6.controller import Controller
 from controllers.srv6.network import Network, Tenant, read_network
 from controllers.srv6.policy import DisjointFrom, Diversity, DynamicPath, PolicyId
 from testbed.errors import InputError
+from testbed.graph import Role
 from testbed.plan.model import Plan
 from testbed.plan.planner import plan
 from testbed.plan.srv6 import policy_body
@@ -53,6 +54,19 @@ def test_shipped_scenarios_plan_networks_whose_policies_are_up(file: Path) -> No
     core = Controller(network_of(made))
     assert core.states.keys() == {node.name for node in made.nodes if node.role == "router"}
     assert all(state.active for state in core.selection.states.values())
+
+
+def test_routers_know_each_other_and_nobody_else() -> None:
+    made = planned(over_srv6())
+    roles = {node.name: node.role for node in made.nodes}
+    for node in made.nodes:
+        for port in node.interfaces:
+            known = {(each.address, each.mac) for each in port.neighbours}
+            if {node.role, roles[port.name]} != {Role.ROUTER}:
+                assert known == set()
+                continue
+            peer = made.node(port.name).interface(node.name)
+            assert known == {(address.split("/")[0], peer.mac) for address in peer.addresses}
 
 
 def test_routers_have_no_static_routes_and_others_keep_theirs() -> None:

@@ -71,6 +71,24 @@ def test_lost_probes_make_a_gap_from_when_the_first_of_them_was_sent() -> None:
     assert stamp_statistics(samples, 0, 2)["longest_gap_ms"] == pytest.approx(94)
 
 
+@pytest.mark.parametrize(("start", "end"), [(1.0, 1.03), (1.03, 1.06), (1.06, 2.0)])
+def test_a_gap_counts_in_every_window_that_it_touches(start: float, end: float) -> None:
+    samples = [
+        back(0, 1.00, 2, 2),
+        lost(1, 1.01),
+        lost(2, 1.02),
+        lost(3, 1.04),
+        back(4, 1.10, 2, 2),
+        back(5, 1.11, 2, 2),
+    ]
+    assert stamp_statistics(samples, start, end)["longest_gap_ms"] == pytest.approx(94)
+
+
+def test_what_never_comes_back_is_a_gap_until_the_last_sending() -> None:
+    samples = [back(0, 1.00, 2, 2), back(1, 1.01, 2, 2), lost(2, 1.02), lost(3, 1.52)]
+    assert stamp_statistics(samples, 1.5, 2)["longest_gap_ms"] == pytest.approx(500)
+
+
 @pytest.mark.parametrize("samples", [[], [lost(0, 1.0)], [back(0, 1.0), lost(1, 1.5)]])
 def test_no_gap_without_two_replies(samples: list[StampSample]) -> None:
     assert stamp_statistics(samples, 0, 2)["longest_gap_ms"] is None
