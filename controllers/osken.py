@@ -2,6 +2,7 @@
 
 os-ken brings no launcher, and in native mode it leaves a connection's threads waiting for ever once the switch is gone,
 so that nobody hears of it; `_Connection` mends that, and remembers what it sent so that an error can name its cause.
+In native mode os-ken also takes every exception for the wish to end a thread: see `_TaskExit`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import threading
 from argparse import Namespace
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import update_wrapper
 from typing import Any, TypeVar
 
 from os_ken import cfg
@@ -151,6 +153,14 @@ def on_refused(handler: Callable[[AnyApp, Refused], None]) -> Callable[[AnyApp, 
     return _on(ofp_event.EventOFPErrorMsg, states, handler, _refused)
 
 
+class _TaskExit(BaseException):
+    """What ends a thread of the hub on purpose, with eventlet.
+
+    Without eventlet the hub has no such exception and takes `Exception` instead, so that a handler that raises would
+    end its app's thread without a word. With one that nobody raises the traceback is logged, and the app goes on.
+    """
+
+
 class StartError(Exception):
     """An app cannot start; the message says why."""
 
@@ -161,6 +171,7 @@ def start(listener: socket.socket | None, app_modules: Iterable[str], options: N
     LookupError for a module without an app, StartError from an app that cannot start.
     """
     App.options = options
+    hub.TaskExit = _TaskExit
     cfg.CONF(args=[], project="bearerlab", default_config_files=[])
     # os-ken would bind in a thread, where nobody hears that the port is taken: our listener takes its place.
     ofp_handler.OpenFlowController = lambda: (lambda: _accept(listener)) if listener else (lambda: None)
@@ -198,6 +209,7 @@ def _on(
         if value is not None:
             handler(app, value)
 
+    update_wrapper(receive, handler, updated=())  # its name is in the log if it raises
     set_ev_cls(event, states)(receive)
     return receive
 

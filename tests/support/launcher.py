@@ -19,6 +19,9 @@ LAUNCH = (sys.executable, "-m", "controllers.launch")
 class Launcher:
     """A running controller. `expect` waits for an event; events are taken in the order in which they came."""
 
+    log: str
+    """What it has logged, once it is gone."""
+
     def __init__(self, *arguments: str) -> None:
         self.process = subprocess.Popen(
             (*LAUNCH, *arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -54,7 +57,8 @@ class Launcher:
         code = self.process.wait(timeout=10)
         self._reader.join()
         assert self.process.stderr is not None
-        self.process.stderr.close()
+        with self.process.stderr as lines:
+            self.log = lines.read()
         return code
 
     def _read(self) -> None:
@@ -65,9 +69,9 @@ class Launcher:
 
 
 @contextmanager
-def launched(listen: str = "127.0.0.1:0") -> Iterator[tuple[Launcher, tuple[str, int]]]:
+def launched(listen: str = "127.0.0.1:0", app: str = "learning_switch") -> Iterator[tuple[Launcher, tuple[str, int]]]:
     """A controller that listens, and where."""
-    launcher = Launcher("--listen", listen, "--app", "learning_switch")
+    launcher = Launcher("--listen", listen, "--app", app)
     try:
         host, _, port = launcher.expect("ready")["listen"].rpartition(":")
         yield launcher, (host, int(port))
