@@ -48,7 +48,7 @@ def read(model: type[Model], what: str, data: bytes | dict[str, str]) -> Model:
         details = error.errors(include_url=False)
         # A list is called too short when what is in it is wrong.
         causes = [each for each in details if not any(_is_inside(other["loc"], each["loc"]) for other in details)]
-        found = tuple(str(_problem(detail, what)) for detail in causes)
+        found = tuple(str(_problem(detail, what, model)) for detail in causes)
         raise RequestError(HTTPStatus.BAD_REQUEST, "; ".join(found), found) from error
 
 
@@ -84,7 +84,9 @@ def _is_inside(inner: Location, outer: Location) -> bool:
     return len(inner) > len(outer) and inner[: len(outer)] == outer
 
 
-def _problem(detail: ErrorDetails, what: str) -> Problem:
+def _problem(detail: ErrorDetails, what: str, model: type[BaseModel]) -> Problem:
     if detail["type"] == "json_invalid":
         return Problem(what, "no JSON", f"a JSON object ({detail['ctx']['error']})")
+    if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
+        return problem(detail, known_keys=f"one of {', '.join(sorted(model.model_fields))}")
     return problem(detail, detail["loc"] or (what,))

@@ -31,8 +31,13 @@ def command(as_json: Json = False) -> None:
         enter = f"ip netns exec bl-{lab.run_id}-NODE …"
         table.add_row(lab.run_id, state, pid, str(len(lab.namespaces)), str(alive), enter)
     Console().print(table)
+    for lab in found:
+        for name in lab.ended if lab.owner_lives else ():
+            typer.echo(f"{lab.run_id}: {name} has ended; its log: {lab.log(name)}")
 
 
 def _as_data(lab: LabRecord) -> dict[str, object]:
-    living = [asdict(process) for process in lab.processes if proc.alive(process)]
-    return asdict(lab) | {"run_id": lab.run_id, "owner_lives": lab.owner_lives, "processes": living}
+    living = [{"name": name, **asdict(process)} for name, process in lab.named.items() if proc.alive(process)]
+    data = asdict(lab) | {"run_id": lab.run_id, "owner_lives": lab.owner_lives, "processes": living}
+    del data["named"]
+    return data | {"ended": lab.ended}

@@ -194,7 +194,10 @@ def test_everything_that_is_wrong_with_a_body_is_said_at_once(api: Api) -> None:
             'got "a>b>c"; want a node such as "p1", or an adjacency such as "p1>p2"'
         ),
         "candidate_paths[0].explicit[0].weight": "got 0; want a value greater than or equal to 1",
-        "colour": "got an unknown key; want a known key",
+        "colour": (
+            "got an unknown key; want one of binding_sid, candidate_paths, color, dynamic, endpoint, explicit, "
+            "headend, priority"
+        ),
     }
 
 
