@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Protocol, TypeVar
@@ -71,7 +72,7 @@ class OverlayView(Answer):
 
 
 class DecisionView(Answer):
-    """A demand that was moved, in a sentence; `at` is seconds since the controller's start."""
+    """A demand that was moved, in a sentence; `at` is in Unix seconds."""
 
     at: float
     demand: str
@@ -249,9 +250,10 @@ def overlay_view(core: Controller) -> OverlayView:
 
 def decisions_view(core: Controller) -> Decisions:
     """The decisions."""
+    began = time.time() - time.monotonic()
     return Decisions(
         decisions=tuple(
-            DecisionView(at=each.at, demand=each.demand, source=each.source, target=each.target, why=each.why)
+            DecisionView(at=began + each.at, demand=each.demand, source=each.source, target=each.target, why=each.why)
             for each in core.decisions
         )
     )

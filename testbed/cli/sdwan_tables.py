@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.table import Table
@@ -58,10 +59,12 @@ def demand_table(overlay: Json) -> Table:
 
 
 def sentences(decisions: Sequence[Json]) -> Iterator[str]:
-    """A decision in each line, by the seconds since the controller's start."""
+    """A decision in each line, with its time of day."""
     for each in decisions:
         source, target = (", ".join(each[end]) or "nothing" for end in ("source", "target"))
-        yield f"{each['at']:9.3f} s  {each['demand']}: from {source} to {target}, as {each['why']}"
+        at = datetime.fromtimestamp(each["at"], tz=UTC).astimezone()
+        time_of_day = f"{at:%H:%M:%S}.{at.microsecond // 1000:03d}"
+        yield f"{time_of_day}  {each['demand']}: from {source} to {target}, as {each['why']}"
 
 
 def _table(title: str, columns: Sequence[str]) -> Table:
