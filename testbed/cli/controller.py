@@ -1,0 +1,24 @@
+"""`bearerlab controller`: run an app of one's own, written for os-ken or for Ryu, in the foreground."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controllers import launch
+
+
+def command(
+    file: Annotated[Path, typer.Argument(help="A Ryu or os-ken application.", metavar="FILE.py")],
+    options: Annotated[
+        list[str] | None,
+        typer.Argument(help="Options of Ryu or of the app, after `--`.", metavar="[-- OPTION]…", show_default=False),
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where switches connect to; 0 for any port.")] = 6653,
+    address: Annotated[str, typer.Option(help="Which of the host's addresses; all by default.")] = "0.0.0.0",
+) -> None:
+    """Run a Ryu or os-ken application for the switches that connect, until Ctrl-C."""
+    where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    launch.main(["--console", "--listen", where, "--file", str(file), "--", *(options or [])])
