@@ -195,7 +195,8 @@ def start(
         if manager.load_app(module) is None:
             raise LookupError(f"{module}: no os-ken app in this module")
         manager.load_apps([module])
-    # After the imports: they add options.
+    # After the imports: they add options. ryu-manager has discovery's, too.
+    import_module("os_ken.topology.switches")
     try:
         cfg.CONF(args=list(arguments), project="bearerlab", default_config_files=[])
     except SystemExit as error:  # it has said what is wrong
