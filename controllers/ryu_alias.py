@@ -10,7 +10,7 @@ import importlib
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -57,32 +57,48 @@ def alias() -> Iterator[list[str]]:
     """Make `ryu` os-ken in the body, for the whole process.
 
     Yields the modules of apps that the body's imports require to be loaded too (`app_manager.require_app`); it grows as
-    they are imported. The names that Ryu's classes had stay in os-ken's modules, since apps use them while they run.
+    they are imported.
     """
     required: list[str] = []
-    # os-ken finds out who requires by looking at the stack, where the alias would be in the way.
-    before, app_manager.require_app = (
-        app_manager.require_app,
-        lambda name, api_style=False: required.append(canonical(name)),  # noqa: ARG005
-    )
-    app_manager.RyuApp = app_manager.OSKenApp
-    exception.RyuException = exception.OSKenException
-    # hub's own never times out without eventlet; topology discovery and many an app wait with a time.
-    hub.Event = threading.Event
-    # A callable with eventlet, by mistake the main thread without.
-    hub.getcurrent = threading.current_thread
+
+    def require(name: str, api_style: bool = False) -> None:  # noqa: ARG001 - os-ken's own signature
+        required.append(canonical(name))
+
     first, last = _Alias(), _Missing()
-    # Before all others: a real Ryu that is installed too would be a second copy of everything.
-    sys.meta_path.insert(0, first)
-    sys.meta_path.append(last)
-    try:
+    with ExitStack() as stack:
+        # os-ken finds out who requires by looking at the stack, where the alias would be in the way.
+        stack.enter_context(_replaced(app_manager, "require_app", require))
+        stack.enter_context(_replaced(app_manager, "RyuApp", app_manager.OSKenApp))
+        stack.enter_context(_replaced(exception, "RyuException", exception.OSKenException))
+        # hub's own never times out without eventlet; topology discovery and many an app wait with a time.
+        stack.enter_context(_replaced(hub, "Event", threading.Event))
+        # With eventlet it can be called; without, it is the thread that imported hub.
+        stack.enter_context(_replaced(hub, "getcurrent", threading.current_thread))
+        # Before all others: a real Ryu that is installed too would be a second copy of everything.
+        sys.meta_path.insert(0, first)
+        stack.callback(sys.meta_path.remove, first)
+        sys.meta_path.append(last)
+        stack.callback(sys.meta_path.remove, last)
+        stack.callback(_forget)
         yield required
+
+
+def _forget() -> None:
+    for name in [name for name in sys.modules if _is_below(name, RYU)]:
+        del sys.modules[name]
+
+
+@contextmanager
+def _replaced(module: ModuleType, name: str, value: object) -> Iterator[None]:
+    before = vars(module).get(name)
+    setattr(module, name, value)
+    try:
+        yield
     finally:
-        sys.meta_path.remove(first)
-        sys.meta_path.remove(last)
-        app_manager.require_app = before
-        for name in [name for name in sys.modules if _is_below(name, RYU)]:
-            del sys.modules[name]
+        if before is None:
+            delattr(module, name)
+        else:
+            setattr(module, name, before)
 
 
 def canonical(name: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
@@ -21,12 +24,14 @@ def command(
     address: Annotated[str, typer.Option(help="Which of the host's addresses; all by default.")] = "0.0.0.0",
 ) -> None:
     """Run a Ryu or os-ken application for the switches that connect, until Ctrl-C."""
-    from controllers import launch  # noqa: PLC0415 - a third of a second, which no other verb needs
-
     try:
         ip_address(address)
     except ValueError as error:
         want = "an address of this host such as 127.0.0.1"
         raise InputError("--address", [Problem("value", f'"{address}"', want)]) from error
     where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-    launch.main(["--console", "--listen", where, "--file", str(file), "--", *(options or [])])
+    launch = ("-P", "-m", "controllers.launch", "--console", "--listen", where, "--file", str(file))
+    # It waits for these; while it starts they have to wait for it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    # Not in this process, which has loaded Mininet, with its ways of logging, and Scapy.
+    os.execv(sys.executable, (sys.executable, *launch, "--", *(options or [])))
