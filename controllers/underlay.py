@@ -79,6 +79,8 @@ class Underlay:
         answer: Future[Answer] = Future()
 
         def happening(now: float) -> None:
+            if not answer.set_running_or_notify_cancel():
+                return  # who asked does not wait any more
             try:
                 programs = self._perform(after(self._core, now)) if after else []
                 found = read(self._core)

@@ -125,3 +125,8 @@ Ratio = Annotated[
     _schema(r"^[0-9.]+ ?%$", "0.1%", "0%"),
 ]
 """A share from 0 to 1, written as a percentage."""
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 step`, `2 steps`, `1,000 steps`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -168,6 +168,7 @@ def lab(plan: Plan, *, run_dir: Path, on_event: EventHandler, root: Path = LABS)
     try:
         ledger = take_down.enter_context(base_namespace(root))
         names = ledger.names
+        ledger.run(run_dir)
         supervisor = Supervisor(names, ledger, run_dir, on_event)
         take_down.callback(supervisor.close)
         net = BearerNet(plan, names, ledger)

@@ -23,6 +23,8 @@ from testbed.unixhttp import UnixConnection
 
 _POLL_S = 1.0
 _TIMEOUT_S = 5.0
+_MOST_REPORTS = 100
+"""That wait: more than a controller that is slow can be late and still make use of."""
 
 Wanted = TypeVar("Wanted")
 
@@ -44,9 +46,9 @@ class Northbound(Generic[Wanted]):
 
     def __init__(self, path: Path, interface: Interface[Wanted]) -> None:
         self._path, self._interface = path, interface
-        self._reports: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._reports: queue.Queue[bytes] = queue.Queue(_MOST_REPORTS)
         self._answer = b""
-        self._complaint = ""
+        self._complaints: dict[str, str] = {}
         self.wanted: Wanted | None = None
 
     def start(self) -> None:
@@ -54,8 +56,14 @@ class Northbound(Generic[Wanted]):
         threading.Thread(target=self._run, daemon=True).start()
 
     def report(self, found: bytes) -> None:
-        """Send a JSON text, soon."""
-        self._reports.put(found)
+        """Send a JSON text, soon; the oldest that waits makes room where there is none."""
+        while True:
+            try:
+                self._reports.put_nowait(found)
+                return
+            except queue.Full:
+                with suppress(queue.Empty):
+                    self._reports.get_nowait()
 
     def _run(self) -> None:
         asked = -_POLL_S
@@ -70,10 +78,10 @@ class Northbound(Generic[Wanted]):
         """The answer; nothing if there is none, or it is an error, which is told once."""
         try:
             answer = self._exchange(method, target, body)
-            self._complaint = ""
         except (OSError, http.client.HTTPException) as error:
-            self._complain(f"{method} {target}: {error}")
+            self._complain(f"{method} {target}", str(error))
             return b""
+        self._complaints.pop(f"{method} {target}", None)
         return answer
 
     def _exchange(self, method: str, target: str, body: bytes | None) -> bytes:
@@ -95,9 +103,10 @@ class Northbound(Generic[Wanted]):
         try:
             self.wanted = self._interface.read(answer)
         except ValidationError as error:
-            self._complain(f"{self._interface.wanted}: {error}; still measuring what there was before")
+            self._complain(self._interface.wanted, f"{error}; still measuring what there was before")
 
-    def _complain(self, complaint: str) -> None:
-        if complaint != self._complaint:
-            self._complaint = complaint
-            print(f"{self._path}: {complaint}", file=sys.stderr, flush=True)
+    def _complain(self, of: str, complaint: str) -> None:
+        """Once for as long as it is the same."""
+        if complaint != self._complaints.get(of):
+            self._complaints[of] = complaint
+            print(f"{self._path}: {of}: {complaint}", file=sys.stderr, flush=True)

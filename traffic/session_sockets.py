@@ -62,10 +62,18 @@ class Sockets:
         for key in keys:
             if key not in opened:
                 with suppress(OSError):  # its node has no such address yet, or has just gone
-                    opened[key] = new = open_(key)
-                    for end in new.ends:
-                        self._arriving[end.socket.fileno()] = end
-                        self._epoll.register(end.socket, select.EPOLLIN)
+                    opened[key] = self._watched(open_(key))
+
+    def _watched(self, new: Kept) -> Kept:
+        """All of its ends; OSError if not, and then it is closed."""
+        try:
+            for end in new.ends:
+                self._epoll.register(end.socket, select.EPOLLIN)
+        except OSError:
+            new.close()
+            raise
+        self._arriving |= {end.socket.fileno(): end for end in new.ends}
+        return new
 
     def take(self) -> None:
         """Give each its packets; those that answers to them bring at once are among them."""

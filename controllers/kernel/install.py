@@ -107,7 +107,10 @@ class Installer:
         self._namespaces = namespaces
         self._report = report
         self._has: dict[str, RouterState] = {}
+        """Of the installer's thread alone; what follows is shared, under `_work`."""
         self._wanted: dict[str, RouterState] = {}
+        self._doubtful: set[str] = set()
+        """Routers to be read back before anything is written."""
         self._agenda = Agenda()
         self._work = threading.Condition()
         threads.start("installer", self._run)
@@ -121,7 +124,7 @@ class Installer:
     def reread(self, router: str) -> None:
         """The kernel may have taken routes of `router` away: look, and put back what is missing."""
         with self._work:
-            self._has.pop(router, None)
+            self._doubtful.add(router)
             if router in self._wanted and router not in self._agenda:
                 self._agenda.add([{router: self._wanted[router]}])
                 self._work.notify()
@@ -131,11 +134,15 @@ class Installer:
             with self._work:
                 self._work.wait_for(lambda: self._agenda)
                 some = self._agenda.next()
+                self._wanted |= some
+                doubtful = self._doubtful & some.keys()
+                self._doubtful -= doubtful
+            for router in doubtful:
+                self._has.pop(router, None)
             if some:
                 self._install(some)
 
     def _install(self, wanted: Mapping[str, RouterState]) -> None:
-        self._wanted |= wanted
         try:
             for router in self._read(wanted):
                 self._is_gone(router)

@@ -18,6 +18,8 @@ from testbed.netns import entered, exists
 
 NFT_TABLE = "srv6"
 
+ICMP, ICMPV6 = 1, 58
+
 _SYSCTLS = {
     # Flows of one pair of hosts are spread over equal paths and segment lists too.
     "ipv4/fib_multipath_hash_policy": 1,
@@ -107,7 +109,9 @@ def _nft_matches(match: FlowMatch, family: str) -> Iterator[str]:
     if match.destination is not None:
         yield f"{family} daddr {match.destination}"
     if match.protocol is not None:
-        yield f"meta l4proto {match.protocol}"
+        # To who asks for ICMP, that of IPv6 is the same.
+        protocol = f"{{ {ICMP}, {ICMPV6} }}" if match.protocol == ICMP else match.protocol
+        yield f"meta l4proto {protocol}"
     if match.source_port is not None:
         yield f"th sport {match.source_port}"
     if match.destination_port is not None:

@@ -240,7 +240,7 @@ class SubjectsView(Answer):
 
 
 class ProblemView(Answer):
-    """An error (RFC 9457); `problems` are all things that are wrong with a request."""
+    """An error (RFC 9457); `problems` are all things that are wrong with a request, where it is one."""
 
     status: int
     title: str

@@ -40,15 +40,15 @@ class RequestError(Exception):
         super().__init__(detail)
 
 
-def read(model: type[Model], what: str, data: str | dict[str, str]) -> Model:
+def read(model: type[Model], what: str, data: bytes | dict[str, str]) -> Model:
     """A body (JSON text) or a query as a `model`; RequestError with everything that is wrong."""
     try:
-        return model.model_validate_json(data) if isinstance(data, str) else model.model_validate(data)
+        return model.model_validate_json(data) if isinstance(data, bytes) else model.model_validate(data)
     except ValidationError as error:
         details = error.errors(include_url=False)
         # A list is called too short when what is in it is wrong.
         causes = [each for each in details if not any(_is_inside(other["loc"], each["loc"]) for other in details)]
-        found = tuple(str(_problem(detail, what)) for detail in causes)
+        found = tuple(str(_problem(detail, what, model)) for detail in causes)
         raise RequestError(HTTPStatus.BAD_REQUEST, "; ".join(found), found) from error
 
 
@@ -61,26 +61,32 @@ def middleware(there_is: str) -> Middleware:
             return await handler(request)
         except web.HTTPNotFound:
             return _response(HTTPStatus.NOT_FOUND, f"there is no {request.path}; there is {there_is}")
+        except web.HTTPMethodNotAllowed as error:
+            allowed = " or ".join(sorted(error.allowed_methods - {"HEAD"}))
+            return _response(HTTPStatus.METHOD_NOT_ALLOWED, f"{request.method} {request.path}: want {allowed}")
         except web.HTTPException as error:
             return _response(HTTPStatus(error.status), f"{request.method} {request.path}: {error.reason}")
         except RequestError as error:
             return _response(error.status, error.detail, error.problems)
         except tuple(_STATUS) as error:
-            return _response(_STATUS[type(error)], str(error))
+            status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
+            return _response(status, str(error))
 
     return explain
 
 
 def _response(status: HTTPStatus, detail: str, problems: tuple[str, ...] = ()) -> web.Response:
     view = ProblemView(status=status, title=status.phrase, detail=detail, problems=problems)
-    return web.Response(status=status, text=view.model_dump_json(), content_type=MEDIA_TYPE)
+    return web.Response(status=status, text=view.model_dump_json(exclude_defaults=True), content_type=MEDIA_TYPE)
 
 
 def _is_inside(inner: Location, outer: Location) -> bool:
     return len(inner) > len(outer) and inner[: len(outer)] == outer
 
 
-def _problem(detail: ErrorDetails, what: str) -> Problem:
+def _problem(detail: ErrorDetails, what: str, model: type[BaseModel]) -> Problem:
     if detail["type"] == "json_invalid":
         return Problem(what, "no JSON", f"a JSON object ({detail['ctx']['error']})")
+    if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
+        return problem(detail, known_keys=f"one of {', '.join(sorted(model.model_fields))}")
     return problem(detail, detail["loc"] or (what,))

@@ -39,6 +39,8 @@ class Operations:
 
     def __init__(self, underlay: Underlay, store: PolicyStore) -> None:
         self._underlay, self._store = underlay, store
+        # What is done first may be installed last: the store has to end with what the core ends with.
+        self._changing = asyncio.Lock()
 
     async def topology(self, *_: object) -> Topology:
         """Routers and links."""
@@ -64,8 +66,9 @@ class Operations:
             policy = body.policy(core.network.block)
             return _put_valid(core, policy) if query.strict else core.put_policy(policy)
 
-        added = await asyncio.wrap_future(self._underlay.ask(lambda core: _found(core, body), after=put))
-        self._store.put(body.model_copy(update={"binding_sid": added.binding_sid}))
+        async with self._changing:
+            added = await asyncio.wrap_future(self._underlay.ask(lambda core: _found(core, body), after=put))
+            self._store.put(body.model_copy(update={"binding_sid": added.binding_sid}))
         return added
 
     async def remove_policy(self, where: PolicyName, *_: object) -> None:
@@ -75,8 +78,9 @@ class Operations:
             _found(core, where)
             return core.remove_policy(where.id)
 
-        await asyncio.wrap_future(self._underlay.ask(lambda _: None, after=remove))
-        self._store.remove(where.id)
+        async with self._changing:
+            await asyncio.wrap_future(self._underlay.ask(lambda _: None, after=remove))
+            self._store.remove(where.id)
 
     async def path(self, _: object, query: PathQuery, *__: object) -> PathAnswer:
         """The way of packets."""
@@ -167,7 +171,7 @@ def _handler(endpoint: Endpoint, operation: Operation) -> Callable[[web.Request]
     async def handle(request: web.Request) -> web.Response:
         where = read(endpoint.where, "path", dict(request.match_info))
         query = read(endpoint.query, "query", dict(request.query))
-        body = read(endpoint.body, "body", await request.text()) if endpoint.body else None
+        body = read(endpoint.body, "body", await request.read()) if endpoint.body else None
         answer = await operation(where, query, body)
         if answer is None:
             return web.Response(status=endpoint.status)

@@ -46,14 +46,16 @@ def topology(core: Controller) -> Topology:
 
 def policies(core: Controller) -> Policies:
     """All policies; those that are pending at the end."""
-    states = core.selection.states
-    computed = [_policy(core, state) for state in states.values()]
-    return Policies(policies=(*computed, *(_pending(each) for each in core.policies if each.id not in states)))
+    computed = [state for state in core.selection.states.values() if _is_current(core, state)]
+    done = {state.policy.id for state in computed}
+    pending = (_pending(each) for each in core.policies if each.id not in done)
+    return Policies(policies=(*(_policy(core, state) for state in computed), *pending))
 
 
 def policy(core: Controller, policy_id: PolicyId) -> PolicyView:
     """One policy; KeyError if there is none."""
-    if (state := core.selection.states.get(policy_id)) is not None:
+    state = core.selection.states.get(policy_id)
+    if state is not None and _is_current(core, state):
         return _policy(core, state)
     for each in core.policies:
         if each.id == policy_id:
@@ -153,6 +155,11 @@ def _policy(core: Controller, state: PolicyState) -> PolicyView:
             for each in state.invalid
         ),
     )
+
+
+def _is_current(core: Controller, state: PolicyState) -> bool:
+    """Whether what was computed is of the policy as it is wanted now."""
+    return state.policy in core.policies
 
 
 def _pending(policy: SrPolicy) -> PolicyView:

@@ -15,7 +15,8 @@ goes round.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import Any
 
@@ -108,9 +109,15 @@ class _Program:
                 yield from self._tunnel(tunnel)
         for lan in self._edge.lans:
             yield from self._lan(lan)
-        for tenant in {lan.tenant: None for lan in self._edge.lans}:
+        for tenant in self._tenants_here():
             yield from self._classified(tenant)
             yield from self._routed(tenant)
+
+    def _tenants_here(self) -> Iterable[str]:
+        """Those with a LAN here; at a hub all, since others' packets pass."""
+        if self._edge.name in self._overlay.hubs:
+            return self._tenants
+        return dict.fromkeys(lan.tenant for lan in self._edge.lans)
 
     def _tunnel(self, tunnel: OverlayTunnel) -> Iterator[AddFlow]:
         edge = self._edge
@@ -132,14 +139,12 @@ class _Program:
         yield _flow(INGRESS, sent, goto=CLASSIFY, metadata=self._tenant(lan.tenant), priority=10)
         for reach in lan.reaches:
             match = Match(metadata=self._tenant(lan.tenant), eth_type=IPV4, ipv4_dst=reach.prefix)
-            into = (
-                DecTtl(),
-                SetField("eth_src", lan.mac),
-                SetField("eth_dst", reach.mac),
-                # A host may be reached by the port that its packet came in by.
-                Output(lan.port),
-            )
-            yield _flow(DELIVER, match, into, priority=1 + reach.prefix.prefixlen)
+            addressed = (DecTtl(), SetField("eth_src", lan.mac), SetField("eth_dst", reach.mac))
+            priority = 2 * reach.prefix.prefixlen
+            yield _flow(DELIVER, match, (*addressed, Output(lan.port)), priority=1 + priority)
+            # A switch sends nothing out of the port that it came in by, unless it is told to.
+            back = replace(match, in_port=lan.port)
+            yield _flow(DELIVER, back, (*addressed, Output(ReservedPort.IN_PORT)), priority=2 + priority)
 
     def _classified(self, tenant: str) -> Iterator[AddFlow]:
         wanted = [each for each in self._overlay.applications if each.tenant in (None, tenant)]

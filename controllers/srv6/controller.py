@@ -15,6 +15,7 @@ from controllers.srv6.lsdb import LinkId, lsdb
 from controllers.srv6.network import Measurement, Network
 from controllers.srv6.ordering import States, in_order
 from controllers.srv6.paths import Domain, Metric, routing_graph
+from controllers.srv6.planes import check_space
 from controllers.srv6.policy import PolicyId, SrPolicy, bind
 from controllers.srv6.rendering import render, render_igp
 from controllers.srv6.segments import MtuBudget
@@ -50,6 +51,7 @@ class Controller:
         """PolicyError, SidError or LsdbError for what cannot be; `policies` are those added while it ran before."""
         self.network = network
         self.database = lsdb([router.name for router in network.routers], network.links)
+        check_space(network)
         flavors = frozenset({Flavor.NEXT_CSID} if network.compressed else ())
         links = [(port.node, port.peer) for port in network.ports]
         table = allocate(network.block, [router.name for router in network.routers], links, flavors)
@@ -62,6 +64,8 @@ class Controller:
         self._converging: dict[str, float] = {}
         """Router → when it takes in all that has been detected by then."""
         self._ordered = False
+        self._put_off = False
+        """Whether policies were changed that the convergence under way may have missed."""
         self.view = self._view(Domain(self.database))
         self._igp_routes = render_igp(self.view)
         self.states = render(self.view, self._igp_routes)
@@ -120,12 +124,14 @@ class Controller:
 
     def remove_policy(self, policy: PolicyId) -> list[Effect]:
         """Remove a policy; KeyError if there is none, PolicyError if another is disjoint from it."""
-        before = dict(self._policies)
-        del self._policies[policy]
+        before, table = dict(self._policies), self.table
+        removed = self._policies.pop(policy)
+        if removed.binding_sid is not None:
+            self.table = table.without(removed.binding_sid)
         try:
             return [*self._reselect(), Emit("policy_removed", policy._asdict())]
         except ValueError:
-            self._policies = before
+            self._policies, self.table = before, table
             raise
 
     def measured_lists(self) -> frozenset[ListId]:
@@ -149,9 +155,16 @@ class Controller:
             if isinstance(finding, LinkDelay):
                 link = self.database.links[finding.link]
                 self.database = self.database.with_link(replace(link, delay_us=finding.delay_us))
-        effects = [*map(_finding, findings), *self._reselect()]
+                if self._routes_by_delay:
+                    self._flood(link.source, now, better=False)
+        effects = [*map(_finding, findings), *self._reselect(), *self.expire(now)]
         self._telemetry.retain(self.measured_lists())
         return effects
+
+    @property
+    def _routes_by_delay(self) -> bool:
+        """Whether a flex-algo takes what is measured (RFC 9350 §5.1: the minimum delay of RFC 8570)."""
+        return any(algorithm.metric is Metric.DELAY for algorithm in self.network.flex_algos)
 
     def timer(self) -> float | None:
         """When `expire` has something to do; None if never."""
@@ -203,11 +216,14 @@ class Controller:
         yield from _news(before.selection, self.selection)
         if not self._converging:
             yield Emit("converged", {"routers": sum(old.get(router) != state for router, state in new.items())})
+            if self._put_off:
+                yield from self._reselect()
 
     def _reselect(self) -> list[Effect]:
         """The policies again, over the network as everybody knows it."""
         same = self.view.domain.database is self.database
         before, view = self.selection, self._view(self.view.domain if same else Domain(self.database))
+        self._put_off = bool(self._converging)
         if self._converging:
             # Some routers have repairs in force. What comes of the policies now comes with the convergence.
             return []

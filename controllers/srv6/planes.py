@@ -13,7 +13,7 @@ from ipaddress import IPv6Address, IPv6Network
 
 from controllers.srv6.network import Network
 from controllers.srv6.paths import Domain, RoutingGraph, flex_algo_graph
-from controllers.srv6.sids import Locator, Sid, SidTable
+from controllers.srv6.sids import LOCAL_CSIDS, Locator, Sid, SidError, SidTable
 
 NODES = 0x1000
 """Numbers of nodes in a plane."""
@@ -50,6 +50,17 @@ class Plane:
 
     def _loopback(self, address: IPv6Address) -> tuple[IPv6Network, ...]:
         return () if self.number else (IPv6Network(address),)
+
+
+def check_space(network: Network) -> None:
+    """SidError if a flex-algo's locators would be another's, or would run into local micro-SIDs."""
+    most = LOCAL_CSIDS.start // NODES
+    if not network.flex_algos:
+        return
+    if len(network.routers) >= NODES:
+        raise SidError(f"{len(network.routers)} routers with flex-algos, whose locators have room for {NODES - 1}")
+    if len(network.flex_algos) >= most:
+        raise SidError(f"{len(network.flex_algos)} flex-algos, whose locators have room for {most - 1}")
 
 
 def planes(network: Network, table: SidTable, domain: Domain) -> tuple[Plane, ...]:

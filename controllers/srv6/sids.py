@@ -166,6 +166,10 @@ class SidTable:
             raise SidError(f"{sid}: collides with {taken}")
         return SidTable(self.locators, {**self.sids, sid.address: sid})
 
+    def without(self, sid: Sid) -> SidTable:
+        """The table in which `sid` is free again."""
+        return SidTable(self.locators, {address: each for address, each in self.sids.items() if each != sid})
+
     def allocate(self, wanted: Iterable[Meaning]) -> SidTable:
         """The table with the first free SID at each node for what is wanted there; SidError if there is none left,
         or one for this already."""

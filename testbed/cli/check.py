@@ -9,6 +9,7 @@ import typer
 from testbed.cli.options import ScenarioFile, Settings
 from testbed.run import load_plan
 from testbed.scenario.schema import schema_text
+from testbed.units import counted
 
 
 def print_schema(wanted: bool) -> None:
@@ -29,6 +30,7 @@ def command(
     """Check a scenario file; every problem is reported, with its place in the file."""
     scenario, planned = load_plan(file, settings)
     typer.echo(
-        f"{file}: {scenario.name} is right: {len(planned.nodes)} nodes, {len(planned.links)} links, "
-        f"{len(scenario.timeline)} steps, {len(scenario.expect)} expectations"
+        f"{file}: {scenario.name} is right: {counted(len(planned.nodes), 'node')}, "
+        f"{counted(len(planned.links), 'link')}, {counted(len(scenario.timeline), 'step')}, "
+        f"{counted(len(scenario.expect), 'expectation')}"
     )

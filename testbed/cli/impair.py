@@ -49,7 +49,7 @@ def set_(
     as_json: Json = False,
 ) -> None:
     """Change a link; what is not named stays as it is."""
-    body = {"change": assigned(changes), "beside": str(Path.cwd())}
+    body = {"change": assigned(changes, "impair"), "beside": str(Path.cwd())}
     _print([_ask(lab, "POST", f"/links/{quote(link, safe='')}", body)], as_json=as_json)
 
 

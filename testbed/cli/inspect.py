@@ -34,12 +34,16 @@ def command(as_json: Json = False) -> None:
         apps = ", ".join(Path(app).name for app in _controller_apps(lab)) or "–"
         table.add_row(lab.run_id, state, pid, str(len(lab.namespaces)), str(alive), apps, enter)
     Console().print(table)
+    for lab in found:
+        for name in lab.ended if lab.owner_lives else ():
+            typer.echo(f"{lab.run_id}: {name} has ended; its log: {lab.log(name)}")
 
 
 def _as_data(lab: LabRecord) -> dict[str, object]:
-    living = [asdict(process) for process in lab.processes if proc.alive(process)]
-    more = {"run_id": lab.run_id, "owner_lives": lab.owner_lives, "controller": _controller_apps(lab)}
-    return asdict(lab) | more | {"processes": living}
+    living = [{"name": name, **asdict(process)} for name, process in lab.named.items() if proc.alive(process)]
+    data = asdict(lab) | {"run_id": lab.run_id, "owner_lives": lab.owner_lives, "processes": living}
+    del data["named"]
+    return data | {"ended": lab.ended, "controller": _controller_apps(lab)}
 
 
 def _controller_apps(lab: LabRecord) -> list[str]:

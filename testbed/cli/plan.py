@@ -8,6 +8,7 @@ import typer
 from pydantic import TypeAdapter
 
 from testbed.cli.options import Json, ScenarioFile, Seed, Settings
+from testbed.plan.controlled import controlled
 from testbed.plan.describe import describe
 from testbed.plan.model import Plan, PlannedNode
 from testbed.run import load_plan
@@ -29,6 +30,10 @@ def command(file: ScenarioFile, settings: Settings = [], seed: Seed = None, as_j
         typer.echo("\nchanges of links")
     for change in planned.changes:
         typer.echo(f"  {change.window:<22} +{change.after_ms:g} ms  {change.link:<22} {describe(change.behaviour)}")
+    for title, lines in controlled(planned):
+        typer.echo(f"\n{title}")
+        for line in lines:
+            typer.echo(f"  {line}")
     typer.echo("\nprocesses")
     for process in (*planned.processes, *planned.probes):
         typer.echo(f"  {process.name:<22} {process.node or 'base namespace':<12} {' '.join(process.argv)}")

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from testbed.errors import InputError, Problem
+from testbed.errors import InputError, Problem, RunInvalidError
 from testbed.lab.ledger import LabRecord, labs
+from testbed.run.management import exchange
 
 Lab = Annotated[str | None, typer.Option("--lab", help="The lab's id; the only one that runs by default.")]
+
+
+def ask(lab: LabRecord, process: str, method: str, target: str, body: Any = None) -> tuple[int, str]:
+    """Status and text of what a process of the lab answers; RunInvalidError where none comes.
+
+    It says if the process has ended, and where its log is.
+    """
+    try:
+        return exchange(lab.directory / f"{process}.sock", method, target, body)
+    except RunInvalidError as error:
+        if process not in lab.ended:
+            raise
+        text = f"{process} of lab {lab.run_id} has ended; its log: {lab.log(process)}"
+        raise RunInvalidError(text, process=process) from error
 
 
 def running_lab(verb: str, wanted: str | None, *, serving: str) -> LabRecord:

@@ -13,11 +13,10 @@ from rich.console import Console
 
 from testbed.cli import srv6_trace
 from testbed.cli.options import Json
-from testbed.cli.running import Lab, running_lab
+from testbed.cli.running import Lab, ask, running_lab
 from testbed.cli.srv6_tables import counter_table, path_tables, policy_table, router_table, tenant_table
 from testbed.errors import BearerlabError, InputError, Problem, RunInvalidError
 from testbed.plan.processes import CONTROLLER
-from testbed.run.management import exchange
 from testbed.scenario.load import assigned
 
 NORTHBOUND = f"{CONTROLLER}.sock"
@@ -104,7 +103,7 @@ def remove(name: Name, lab: Lab = None) -> None:
 def policy_body(name: str, settings: Sequence[str]) -> dict[str, Any]:
     """The API's body; a key that a policy itself does not have is one of its dynamic path. InputError."""
     headend, color, endpoint = _parts(name)
-    given = assigned(settings)
+    given = assigned(settings, "srv6")
     own = {key: value for key, value in given.items() if key in _OF_POLICY}
     dynamic = {key: value for key, value in given.items() if key not in _OF_POLICY}
     return {"headend": headend, "color": color, "endpoint": endpoint} | own | ({"dynamic": dynamic} if dynamic else {})
@@ -118,13 +117,12 @@ def _parts(name: str) -> list[str]:
 
 
 def _ask(lab: str | None, method: str, target: str, body: Any = None) -> Any:
-    socket = running_lab("srv6", lab, serving=NORTHBOUND).directory / NORTHBOUND
-    status, text = exchange(socket, method, f"/v1{target}", body)
+    status, text = ask(running_lab("srv6", lab, serving=NORTHBOUND), CONTROLLER, method, f"/v1{target}", body)
     answer: Any = json.loads(text) if text else None
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise RunInvalidError(f"{CONTROLLER}: {answer['detail']}", process=CONTROLLER)
     if status >= HTTPStatus.BAD_REQUEST:
-        raise RefusedError("\n".join(f"srv6: {problem}" for problem in answer["problems"] or [answer["detail"]]))
+        raise RefusedError("\n".join(f"srv6: {problem}" for problem in answer.get("problems") or [answer["detail"]]))
     return answer
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Annotated, Any
 
@@ -44,7 +45,10 @@ def command(  # noqa: PLR0913, PLR0917 - a command's options
     to = _address(nodes, source, destination)
     holders = frozenset(name for name, node in nodes.items() if str(to) in node["addresses"])
     namespaces = {name: node["namespace"] for name, node in nodes.items()}
-    seen = sightings(namespaces, source, Probe(to, port, dscp, size), holders)
+    try:
+        seen = sightings(namespaces, source, Probe(to, port, dscp, size), holders)
+    except OSError as error:
+        raise RunInvalidError(f"{source} cannot send to {to}: {error.strerror}") from error
     trail = follow(seen, _destinations(nodes, holders))
     names = _Names.of(directory / f"{CONTROLLER}.sock")
     if as_json:
@@ -65,8 +69,10 @@ class _Names:
     @classmethod
     def of(cls, socket: Any) -> _Names:
         try:
-            _, text = exchange(socket, "GET", "/v1/topology", timeout=5)
+            status, text = exchange(socket, "GET", "/v1/topology", timeout=5)
         except RunInvalidError:
+            return cls({})
+        if status != HTTPStatus.OK:
             return cls({})
         routers = json.loads(text)["routers"]
         found = {

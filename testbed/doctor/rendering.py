@@ -23,7 +23,7 @@ def render(capabilities: Iterable[Capability]) -> Table:
     table.add_column("", min_width=len("MISSING"), no_wrap=True)
     table.add_column("needed by", min_width=_widest(capability.needed_by for capability in found), no_wrap=True)
     # The only column that wraps where a terminal is narrow.
-    table.add_column("what was found, or how to get it")
+    table.add_column("finding, or remedy", overflow="fold")
     for capability in found:
         tried = capability.detail != NEEDS_ROOT
         finding = capability.remedy if tried and not capability.present else capability.detail

@@ -12,8 +12,9 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from testbed.lab.names import Names, new_run_id
@@ -33,6 +34,19 @@ class LabRecord:
     namespaces: tuple[str, ...] = ()
     processes: tuple[ProcessId, ...] = ()
     paths: tuple[Path, ...] = ()
+    run: Path | None = None
+    """The run's directory."""
+    named: Mapping[str, ProcessId] = field(default_factory=dict)
+    """Name → the process that had it last."""
+
+    @property
+    def ended(self) -> tuple[str, ...]:
+        """The processes that have ended, by name: while the lab runs none should but those that it has ended."""
+        return tuple(name for name, process in self.named.items() if not alive(process))
+
+    def log(self, process: str) -> Path | None:
+        """Where a process of the lab writes its log."""
+        return self.run / "logs" / f"{process}.log" if self.run else None
 
     @property
     def run_id(self) -> str:
@@ -70,6 +84,10 @@ class Ledger:
         """Record a process that has just been started; one that has ended already needs no record."""
         if process := identify(pid):
             self._append(kind="process", name=name, pid=process.pid, start=process.start)
+
+    def run(self, directory: Path) -> None:
+        """Record the run's directory, which stays."""
+        self._append(kind="run", path=str(directory.absolute()))
 
     def path(self, path: Path) -> None:
         """Record a file or directory outside the lab's own directory that is about to be made."""
@@ -111,17 +129,22 @@ def read_lab(directory: Path) -> LabRecord:
     namespaces: list[str] = []
     processes: list[ProcessId] = []
     paths: list[Path] = []
+    run: Path | None = None
+    named: dict[str, ProcessId] = {}
     for line in (directory / _FILE).read_text().splitlines():
         match _parse(line):
             case {"kind": "owner", "pid": int(pid), "start": int(start)}:
                 owner = ProcessId(pid, start)
             case {"kind": "namespace", "name": str(name)}:
                 namespaces.append(name)
-            case {"kind": "process", "pid": int(pid), "start": int(start)}:
+            case {"kind": "process", "name": str(name), "pid": int(pid), "start": int(start)}:
                 processes.append(ProcessId(pid, start))
+                named[name] = processes[-1]
+            case {"kind": "run", "path": str(path)}:
+                run = Path(path)
             case {"kind": "path", "path": str(path)}:
                 paths.append(Path(path))
-    return LabRecord(directory, owner, tuple(namespaces), tuple(processes), tuple(paths))
+    return LabRecord(directory, owner, tuple(namespaces), tuple(processes), tuple(paths), run, named)
 
 
 def labs(root: Path = LABS) -> tuple[LabRecord, ...]:

@@ -320,10 +320,12 @@ class OverlayPlan:
     def _demands(self) -> Iterator[Json]:
         rates = {(each.application, each.source, each.target): each.rate for each in self._sdwan.demands}
         tenants = {edge: {self._tenants[port] for port in self._lan_ports(edge)} for edge in self._edges}
+        # What spokes send to each other is a hub's to send on.
+        carried = {edge: {*self._vnis} if edge in self._sdwan.hubs else there for edge, there in tenants.items()}
         limits = {name: given.tenant for name, given in self._sdwan.applications.items()} | {OTHER: None}
         for application, tenant in limits.items():
             for source, target in permutations(self._edges, 2):
-                shared = tenants[source] & tenants[target]
+                shared = carried[source] & tenants[target]
                 if shared and (tenant is None or tenant in shared):
                     ends = {"application": application, "source": source, "target": target}
                     expected = self._expected(application, source, target)

@@ -30,6 +30,7 @@ from testbed.run.links import Links
 from testbed.run.observe import captured
 from testbed.run.progress import Progress
 from testbed.run.running import Testbed
+from testbed.units import counted
 from topologies.network import RunningLab, lab
 from topologies.tiers import PRESETS
 
@@ -62,12 +63,12 @@ def testbed(plan: Plan, record: RunRecord, progress: Progress) -> Iterator[Testb
     inbox = Inbox(record)
     with ExitStack() as stack:
         emulated = sum(link.emulated for link in plan.links)
-        with progress.doing(f"starting {len(plan.nodes)} namespaces and {len(plan.links)} links"):
+        with progress.doing(f"starting {counted(len(plan.nodes), 'namespace')} and {counted(len(plan.links), 'link')}"):
             running = stack.enter_context(lab(plan, run_dir=record.directory, on_event=inbox.put))
             record.event("lab", id=running.run_id, namespaces=running.namespaces)
             engine = _start_engine(stack, plan, running) if emulated else None
         if engine:
-            progress.say(f"lab {running.run_id}: {emulated} links emulated by {engine.name}")
+            progress.say(f"lab {running.run_id}: {counted(emulated, 'link')} emulated by {engine.name}")
         if plan.srv6:
             vpns = vpns_by(plan)
             record.event("srv6", vpns=vpns)
@@ -80,8 +81,9 @@ def testbed(plan: Plan, record: RunRecord, progress: Progress) -> Iterator[Testb
                 inbox.wait(plan.smf, "all_associated", running.supervisor.check)
         links = stack.enter_context(Links(plan, engine, record))
         started = Testbed(plan, record, running, links, inbox)
-        with progress.doing(f"establishing {len(plan.sessions)} PDU sessions"):
-            session.establish(started)
+        if plan.sessions:
+            with progress.doing(f"establishing {counted(len(plan.sessions), 'PDU session')}"):
+                session.establish(started)
         for ue, address in started.ue_addresses.items():
             progress.say(f"{ue} has {address}")
         nodes = nodes_json(plan, running.namespaces)

@@ -21,8 +21,11 @@ def policy_problems(scenario: Scenario, plan: Plan) -> Iterator[Problem]:
         return
     try:
         selection = Controller(read_network(text)).selection
-    except (PolicyError, SidError) as error:
+    except PolicyError as error:
         yield Problem("srv6.policies", str(error), "policies that can be")
+        return
+    except SidError as error:
+        yield Problem("srv6", str(error), "SIDs of which each means one thing")
         return
     where = {policy.key: f"srv6.policies[{index}]" for index, policy in enumerate(scenario.srv6.policies)}
     for policy, state in selection.states.items():

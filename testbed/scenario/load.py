@@ -26,6 +26,8 @@ from testbed.scenario.steps import STEPS
 from testbed.scenario.template import read_data
 from testbed.validation import Location, path_text, problem
 
+_SET = "--set"
+
 _ELEMENT = re.compile(r"(?P<list>[a-z0-9_.]+)\[(?P<index>\d+)\]")
 
 
@@ -47,14 +49,14 @@ class Loaded:
 
 def load(path: Path, settings: Sequence[str] = ()) -> Loaded:
     """The scenario in the file at `path` with `--set` settings `key.path=value`; InputError if it is not even YAML."""
-    assignments = [_assignment(setting) for setting in settings]
+    assignments = [_assignment(setting, _SET) for setting in settings]
     data = read_data(path, {keys[0]: value for keys, value in assignments if len(keys) == 1})
     if not isinstance(data, dict):
         raise InputError(str(path), [Problem("file", f"a {type(data).__name__}", "a mapping with the key `topology`")])
     # A template takes plain names as variables; every other setting changes the data.
     for keys, value in assignments:
         if len(keys) > 1 or path.suffix != ".j2" or keys[0] in Scenario.model_fields:
-            _assign(data, keys, value)
+            _assign(data, keys, value, _SET)
     return _with_files(validate(str(path), data), path.parent)
 
 
@@ -128,11 +130,11 @@ def change_from(source: str, data: Mapping[str, Any], beside: Path, presets: Col
     return change, files
 
 
-def assigned(settings: Sequence[str]) -> dict[str, Any]:
-    """The data that settings `key.path=value` make; InputError for what is none."""
+def assigned(settings: Sequence[str], source: str) -> dict[str, Any]:
+    """The data that settings `key.path=value` make; InputError, of `source`, for what is none."""
     data: dict[str, Any] = {}
-    for keys, value in map(_assignment, settings):
-        _assign(data, keys, value)
+    for setting in settings:
+        _assign(data, *_assignment(setting, source), source)
     return data
 
 
@@ -152,38 +154,38 @@ def in_the_file(where: str, left_out: Sequence[str]) -> str:
     return f"{match['list']}[{index}]{where[match.end() :]}"
 
 
-def _assignment(setting: str) -> tuple[list[str], Any]:
+def _assignment(setting: str, source: str) -> tuple[list[str], Any]:
     key, equals, value = setting.partition("=")
     if not equals or not key:
-        raise InputError("--set", [Problem(setting, "no `=`", "KEY=VALUE, such as `core.guard=500ms`")])
+        raise InputError(source, [Problem(setting, "no `=`", "KEY=VALUE")])
     try:
         return key.split("."), yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise InputError("--set", [Problem(key, value, "a YAML value")]) from error
+        raise InputError(source, [Problem(key, value, "a YAML value")]) from error
 
 
-def _assign(data: Any, keys: list[str], value: Any) -> None:
+def _assign(data: Any, keys: list[str], value: Any, source: str) -> None:
     where = ".".join(keys)
     for key in keys[:-1]:
-        data = _child(data, key, where)
+        data = _child(data, key, where, source)
     if isinstance(data, list):
-        data[_index(data, keys[-1], where)] = value
+        data[_index(data, keys[-1], where, source)] = value
     else:
         data[keys[-1]] = value
 
 
-def _child(data: Any, key: str, where: str) -> Any:
+def _child(data: Any, key: str, where: str, source: str) -> Any:
     if isinstance(data, list):
-        return data[_index(data, key, where)]
+        return data[_index(data, key, where, source)]
     child = data.setdefault(key, {})
     if not isinstance(child, dict | list):
-        raise InputError("--set", [Problem(where, f"`{key}` is {child!r}", "a path through mappings and lists")])
+        raise InputError(source, [Problem(where, f"`{key}` is {child!r}", "a path through mappings and lists")])
     return child
 
 
-def _index(data: list[Any], key: str, where: str) -> int:
+def _index(data: list[Any], key: str, where: str, source: str) -> int:
     if not key.isdigit() or int(key) >= len(data):
-        raise InputError("--set", [Problem(where, f"`{key}`", f"an index from 0 to {len(data) - 1}")])
+        raise InputError(source, [Problem(where, f"`{key}`", f"an index from 0 to {len(data) - 1}")])
     return int(key)
 
 

@@ -51,7 +51,7 @@ class Api:
     async def _ask(self, method: str, target: str, body: Any) -> tuple[int, Any]:
         app = application((Operations(self.underlay, self.store), ENDPOINTS))  # type: ignore[arg-type]
         async with TestClient(TestServer(app)) as client:
-            data = body if isinstance(body, str) or body is None else json.dumps(body)
+            data = body if isinstance(body, str | bytes) or body is None else json.dumps(body)
             async with client.request(method, f"/v1{target}", data=data) as response:
                 text = await response.text()
                 return response.status, json.loads(text) if text else None

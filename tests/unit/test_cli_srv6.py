@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from testbed.cli import srv6
+from testbed.cli import running, srv6
 from testbed.cli.srv6_tables import counter_table
 from testbed.errors import InputError, RunInvalidError
 from testbed.lab.ledger import LabRecord
@@ -26,7 +26,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
         return status, json.dumps(answer) if answer is not None else ""
 
     monkeypatch.setattr(srv6, "running_lab", lambda *_, **__: LabRecord(Path("/lab"), None))
-    monkeypatch.setattr(srv6, "exchange", exchange)
+    monkeypatch.setattr(running, "exchange", exchange)
     monkeypatch.setenv("COLUMNS", "100")
     return api
 
@@ -101,7 +101,7 @@ def test_a_name_that_is_no_policys_is_refused_with_an_example(name: str) -> None
 
 
 def test_a_controller_that_fails_makes_the_run_invalid(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(srv6, "exchange", lambda *_: (500, '{"detail": "disk full", "problems": []}'))
+    monkeypatch.setattr(running, "exchange", lambda *_: (500, '{"detail": "disk full", "problems": []}'))
     with pytest.raises(RunInvalidError, match="controller: disk full"):
         run("show")
 

@@ -49,7 +49,7 @@ def shown(*capabilities: Capability, width: int = 100) -> list[str]:
 
 def test_the_table_has_a_line_for_each_capability() -> None:
     heading, *lines = shown(VETH, OVS, NETEM)
-    assert heading.split() == ["capability", "needed", "by", "what", "was", "found,", "or", "how", "to", "get", "it"]
+    assert heading.split() == ["capability", "needed", "by", "finding,", "or", "remedy"]
     assert [line.split()[:2] for line in lines] == [["veth", "yes"], ["ovs", "MISSING"], ["netem", "no"]]
     assert lines[1].endswith("CPEs               apt install openvswitch-switch")
 

@@ -24,7 +24,7 @@ from controllers.srv6.policy import (
     SrPolicy,
 )
 from controllers.srv6.segments import NodeSegment
-from controllers.srv6.sids import Behavior
+from controllers.srv6.sids import Behavior, SidError
 from controllers.srv6.telemetry import LinkWindow, ListWindow, Window
 from controllers.srv6.tilfa import Protection
 from tests.support.srv6_forwarding import Packet
@@ -155,6 +155,30 @@ def test_a_policy_that_is_down_says_why_and_leaves_its_flows_to_the_igp() -> Non
     assert route_to_c(lab) == {("a", "b", "c"), ("a", "d", "c")}
 
 
+def test_a_policy_that_is_changed_while_routers_converge_is_taken_in_at_the_end() -> None:
+    lab = colored(square(), convergence=Convergence(flooding_ms=100))
+    lab.finish(lab.controller.put_policy(SrPolicy(*A_TO_C, (by_way_of("d", "c"),))))
+    # All that b cut off can tell is c, a hop away; a hears of it from d only, after two more.
+    lab.finish(lab.controller.link_changed("c", "b", False, 0.0), now=0.0)
+    assert lab.controller.timer() is not None, "not all have heard of it"
+    lab.finish(lab.controller.put_policy(SrPolicy(*A_TO_C, (by_way_of("b", "a", "d", "c"),))))
+    assert route_to_c(lab) == {("a", "d", "c")}
+    lab.finish(lab.controller.expire(1.0), now=1.0)
+    assert route_to_c(lab) == {("a", "b", "a", "d", "c")}
+
+
+def test_the_binding_sid_of_a_policy_that_was_removed_is_free() -> None:
+    lab = colored(square())
+    lab.finish(lab.controller.put_policy(SrPolicy(*A_TO_C, (by_way_of("d", "c"),))))
+    (first,) = lab.controller.policies
+    lab.finish(lab.controller.remove_policy(A_TO_C))
+    own = replace(SrPolicy("a", 8, "c", (by_way_of("d", "c"),)), binding_sid=first.binding_sid)
+    lab.finish(lab.controller.put_policy(own))
+    assert [policy.binding_sid and policy.binding_sid.address for policy in lab.controller.policies] == [
+        first.binding_sid and first.binding_sid.address
+    ]
+
+
 def test_a_policy_that_cannot_be_changes_nothing() -> None:
     lab = colored(square())
     other = DisjointFrom(PolicyId("a", 8, "c"), Diversity.LINK)
@@ -221,6 +245,23 @@ def test_a_measured_delay_moves_the_path_that_minimises_delay() -> None:
     lab.finish(lab.controller.link_changed("c", "b", False, 10.0), now=10.0)
     round_about = LinkWindow(("b", "c"), Window(10, 10, least_us=9000.0))
     assert lab.controller.measured([round_about], 20.0) == [], "of a link that is down"
+
+
+def test_a_measured_delay_moves_what_a_flex_algo_routes_by_delay() -> None:
+    by_delay = FlexAlgo(128, Metric.DELAY)
+    lab = colored(square(), measurement=Measurement(least_us=100), flex_algos=(by_delay,), colors={7: 128})
+    assert route_to_c(lab) == {("a", "b", "c"), ("a", "d", "c")}
+    slow = LinkWindow(("b", "c"), Window(10, 10, least_us=5000.0))
+    lab.finish(lab.controller.measured([slow], 0.0), now=10.0)
+    assert route_to_c(lab) == {("a", "d", "c")}
+
+
+def test_flex_algos_of_more_routers_than_their_locators_have_room_for_are_refused() -> None:
+    network = network_of(square())
+    more = (replace(network.routers[0], name=f"r{number}") for number in range(0x1000 - len(network.routers)))
+    many = (*network.routers, *more)
+    with pytest.raises(SidError, match="4096 routers with flex-algos, whose locators have room for 4095"):
+        Controller(replace(network, routers=many, flex_algos=(FlexAlgo(128, Metric.DELAY),)))
 
 
 def test_a_list_without_answers_gives_way_to_the_standby_and_comes_back() -> None:

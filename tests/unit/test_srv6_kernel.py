@@ -163,6 +163,7 @@ def test_the_anchor_has_the_mtu_of_the_links_and_vrfs_their_interfaces() -> None
     ("match", "rules"),
     [
         (FlowMatch(dscp=46), ["ip dscp 46", "ip6 dscp 46"]),
+        (FlowMatch(protocol=1), ["meta l4proto { 1, 58 }"]),
         (FlowMatch(protocol=17, destination_port=862), ["meta l4proto 17 th dport 862"]),
         (FlowMatch(dscp=0, destination=ip_network("10.2.0.0/24")), ["ip dscp 0 ip daddr 10.2.0.0/24"]),
         (

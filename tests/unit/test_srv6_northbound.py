@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +14,13 @@ import pytest
 
 from controllers.northbound import openapi
 from controllers.northbound.bodies import PolicyBody
-from controllers.northbound.endpoints import ENDPOINTS
+from controllers.northbound.endpoints import ENDPOINTS, Strict
+from controllers.northbound.server import Operations
 from controllers.northbound.store import PolicyStore, StoreError
-from controllers.srv6.network import Measurement
+from controllers.srv6.network import Convergence, Measurement
 from controllers.srv6.paths import Constraints, FlexAlgo, Metric
 from controllers.srv6.policy import PolicyId
-from tests.support.srv6_api import Api
+from tests.support.srv6_api import Api, InMemory
 from tests.support.srv6_rig import BLOCK
 
 ON_THE_IGP = {"headend": "r1", "color": 5, "endpoint": "r3", "dynamic": {"metric": "igp"}}
@@ -94,6 +98,50 @@ def test_strict_refuses_it_and_nothing_has_changed(api: Api, before: Any) -> Non
     assert api("POST", "/policies?strict=true", BY_DELAY)[0] == 201
 
 
+def test_a_policy_that_is_changed_while_routers_converge_is_pending() -> None:
+    api = Api(convergence=Convergence(flooding_ms=100))
+    api("POST", "/policies", ON_THE_IGP)
+    api("POST", "/policies", {**ON_THE_IGP, "color": 6})
+    api.underlay.core.link_changed("r1", "r2", False, 0.0)
+    assert api("POST", "/policies", BY_DELAY)[1]["state"] == "pending"
+    api("DELETE", "/policies/r1/6/r3")
+    (shown,) = api("GET", "/policies")[1]["policies"]
+    assert (shown["color"], shown["state"]) == (5, "pending")
+    api.underlay.core.expire(1.0)
+    (shown,) = api("GET", "/policies")[1]["policies"]
+    assert (shown["color"], shown["state"]) == (5, "up")
+
+
+def test_the_file_ends_with_what_was_asked_for_last(tmp_path: Path) -> None:
+    """The first answer comes after the second: programs of the newer are installed first."""
+    api = Api(tmp_path / "policies.json")
+    first, second = PolicyBody.model_validate(ON_THE_IGP), PolicyBody.model_validate(BY_DELAY)
+
+    async def both() -> None:
+        operations = Operations(Slowing(api.underlay), api.store)  # type: ignore[arg-type]
+        await asyncio.gather(*(operations.add_policy(None, Strict(), body) for body in (first, second)))
+
+    asyncio.run(both())
+    (kept,) = PolicyStore(tmp_path / "policies.json").policies
+    assert kept.candidate_paths == second.candidate_paths
+
+
+class Slowing:
+    """The first question is answered last."""
+
+    def __init__(self, underlay: InMemory) -> None:
+        self._underlay, self._asked = underlay, 0
+
+    def ask(self, *question: Any, **more: Any) -> Future[Any]:
+        self._asked += 1
+        done = self._underlay.ask(*question, **more)
+        if self._asked > 1:
+            return done
+        late: Future[Any] = Future()
+        threading.Timer(0.1, lambda: late.set_result(done.result())).start()
+        return late
+
+
 def test_names_that_the_network_does_not_have_are_refused_all_at_once(api: Api) -> None:
     wrong = {"exclude": ["goldd"], "include_any": ["leased"], "exclude_srlgs": ["duct"]}
     lists = [{"segments": ["r2>r5", "r1>r3", "r3"]}]
@@ -146,12 +194,15 @@ def test_everything_that_is_wrong_with_a_body_is_said_at_once(api: Api) -> None:
             'got "a>b>c"; want a node such as "p1", or an adjacency such as "p1>p2"'
         ),
         "candidate_paths[0].explicit[0].weight": "got 0; want a value greater than or equal to 1",
-        "colour": "got an unknown key; want a known key",
+        "colour": (
+            "got an unknown key; want one of binding_sid, candidate_paths, color, dynamic, endpoint, explicit, "
+            "headend, priority"
+        ),
     }
 
 
-@pytest.mark.parametrize("body", ["", "}", "[]", "null", '"policy"', "1e999", "\x00"])
-def test_nonsense_is_no_policy(api: Api, body: str) -> None:
+@pytest.mark.parametrize("body", ["", "}", "[]", "null", '"policy"', "1e999", "\x00", b"\xff\xfe"])
+def test_nonsense_is_no_policy(api: Api, body: str | bytes) -> None:
     status, answer = api("POST", "/policies", body)
     assert (status, answer["status"]) == (400, 400)
     assert answer["problems"]
@@ -180,7 +231,9 @@ def test_what_is_not_there_is_answered_with_what_there_is(api: Api) -> None:
     status, answer = api("GET", "/polices")
     assert status == 404
     assert "there is no /v1/polices; there is GET /v1/topology" in answer["detail"]
-    assert api("PUT", "/policies")[0] == 405
+    assert "problems" not in answer
+    status, answer = api("PUT", "/policies")
+    assert (status, answer["detail"]) == (405, "PUT /v1/policies: want GET or POST")
     assert api("GET", "/policies/r1/green/r3")[0] == 400
     assert api("GET", "/path?headend=r1")[1]["problems"] == [
         "endpoint: got nothing; want this key, which has to be there"
