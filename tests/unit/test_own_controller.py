@@ -59,7 +59,7 @@ def test_the_routers_controller_is_beside_it_and_has_no_switch(tmp_path: Path) -
         (TOPOLOGY + "controller: {}", "controller.app: got"),
         (TOPOLOGY + "controller: {app: 3}", "controller.app: got 3"),
         (
-            "topology: {name: metro}\nsdwan: {transports: {a: {links: []}}}\ncontroller: {app: mine.py}",
+            f"{TOPOLOGY}sdwan: {{transports: {{vpn: {{links: {LINKS}}}}}}}\ncontroller: {{app: mine.py}}",
             "controller: got an app of one's own beside `sdwan`; want one of them",
         ),
     ],
