@@ -129,10 +129,12 @@ def test_problem(change: Change, expected: list[str]) -> None:
 
 def test_all_problems_at_once() -> None:
     def change(sdwan: dict[str, Any]) -> None:
-        for _, each, _ in CASES[1:5]:
+        for _, each, _ in (*CASES[1:4], *CASES[6:8]):
             each(sdwan)
 
-    assert len(found(change)) == 4
+    want = [start for _, _, starts in (*CASES[1:4], *CASES[6:8]) for start in starts]
+    texts = found(change)
+    assert [start for start in want if not any(text.startswith(start) for text in texts)] == []
 
 
 def test_tunnels_need_room_for_their_headers() -> None:
