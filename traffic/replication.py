@@ -101,15 +101,14 @@ class Replication:
 
     def _serve(self, descriptor: int) -> None:
         _, found, replicator = self._open[descriptor]
-        with suppress(BlockingIOError):
+        with suppress(OSError):  # nothing is left, or the interface goes
             for _ in range(_AT_ONCE):
                 frame, (_, _, kind, *_) = found.recvfrom(_LARGEST)
                 if kind == socket.PACKET_OUTGOING:
                     continue
                 answer = replicator.take(frame, time.monotonic())
                 if answer is not None:
-                    with suppress(OSError):  # a full queue loses frames, as anywhere
-                        found.send(answer)
+                    found.send(answer)
 
 
 def _packet_socket(port: Port) -> socket.socket:
@@ -137,9 +136,9 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m traffic.replication", description="Replicate and eliminate frames.")
+    parser = argparse.ArgumentParser("python -m traffic.replication", description="Replicate and eliminate frames.")
     parser.add_argument("--name", required=True, help="name of the process, repeated in the events")
-    parser.add_argument("--ports", required=True, type=Path, metavar="FILE", help="JSON list of edge, namespace, ifname")
+    parser.add_argument("--ports", required=True, type=Path, metavar="FILE", help="list of edge, namespace, ifname")
     return parser
 
 

@@ -202,7 +202,14 @@ class _Program:
             both = self._both(tenant, demand.application)
             for prefix in self._prefixes_at(demand.target, tenant):
                 match = Match(metadata=both, eth_type=IPV4, ipv4_dst=prefix)
-                yield _flow(ROUTE, match, actions, meter=number if limited else None, priority=1 + prefix.prefixlen)
+                metered = number if limited else None
+                yield _flow(ROUTE, match, actions, meter=metered, priority=1 + prefix.prefixlen)
+                replicas = self._edge.replica_port
+                if here in self._overlay.hubs and actions[-1] == Output(replicas or 0):
+                    # What came from there goes back there, to be numbered for its next tunnels.
+                    back = (*actions[:-1], Output(ReservedPort.IN_PORT))
+                    again = replace(match, in_port=replicas)
+                    yield _flow(ROUTE, again, back, meter=metered, priority=50 + prefix.prefixlen)
 
     def _onward(self, tenant: str, number: int) -> tuple[Action, ...]:
         """Into the tunnels of a demand, by way of replication if it is to be duplicated."""

@@ -75,9 +75,10 @@ class Steering:
 
 def _on_two(tunnels: Iterable[OverlayTunnel]) -> Placement:
     """The first of each of two transports: what fails together is no second way."""
-    first = {tunnel.transport: tunnel for tunnel in reversed(list(tunnels))}
-    chosen = [tunnel for tunnel in tunnels if first[tunnel.transport] is tunnel]
-    return Placement(tuple((tunnel.name, 1) for tunnel in chosen[:2]))
+    first: dict[str, OverlayTunnel] = {}
+    for tunnel in tunnels:
+        first.setdefault(tunnel.transport, tunnel)
+    return Placement(tuple((tunnel.name, 1) for tunnel in [*first.values()][:2]))
 
 
 def _one(tunnels: Iterable[OverlayTunnel]) -> Placement:
