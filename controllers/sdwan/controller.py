@@ -107,6 +107,8 @@ class Controller:
         self._edges = {edge.dpid: edge.name for edge in overlay.edges}
         self.connected: set[str] = set()
         self.programmed: set[str] = set()
+        self._unread: set[str] = set()
+        """Edges that have connected and have not told what they have: they may have nothing that could be changed."""
         self._answered: set[str] = set()
         self.decisions: list[Decision] = []
         self._broken: dict[tuple[str, str], SlaBroken] = {}
@@ -129,6 +131,7 @@ class Controller:
             known = ", ".join(f"{dpid} ({name})" for dpid, name in self._edges.items())
             return [Emit("unknown_switch", {"dpid": dpid, "want": f"one of {known}"})]
         self.connected.add(edge)
+        self._unread.add(edge)
         return []
 
     def switch_down(self, dpid: int) -> list[Effect]:
@@ -143,6 +146,7 @@ class Controller:
             return []
         changes = reconcile(found, program(self.overlay, edge, self.placements))
         self.programmed.add(edge)
+        self._unread.discard(edge)
         return [Send(edge, changes), Emit("edge_programmed", {"edge": edge, "changes": len(changes)})]
 
     def liveness(self, tunnel: str, *, up: bool, now: float) -> list[Effect]:
@@ -267,7 +271,7 @@ class Controller:
 
     def _sends(self, moved: Mapping[str, Placement]) -> list[Effect]:
         sources = dict.fromkeys(demand.source for demand in self.overlay.demands if demand.name in moved)
-        return [Send(edge, moves(self.overlay, edge, moved)) for edge in sources]
+        return [Send(edge, moves(self.overlay, edge, moved)) for edge in sources if edge not in self._unread]
 
     def trouble(self, tunnel: str, sla_class: str) -> str | None:
         """What is wrong with a tunnel for a class: `is down`, or the bound that was found broken; None for nothing."""

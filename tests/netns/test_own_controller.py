@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 
 from controllers import ovs
 from testbed import netns
-from tests.support.command import bearerlab, events, leftovers, started
+from testbed.lab.ledger import LABS
+from tests.support.command import Output, bearerlab, events, leftovers, started
 from tests.support.cpe_rig import MANAGEMENT, CpeRig, Daemons, cpe_rig
 from tests.support.launcher import Launcher
 from tests.support.polling import eventually
@@ -124,6 +126,35 @@ probes: {ping: {kind: stamp, from: h1, to: portal, rate: 20}}
 timeline: [{measure: steady, for: 4s}]
 expect: [steady.ping.loss < 5 %]
 """
+
+
+UP = """
+name: two-sites
+topology: {file: sites.edges, params: {tier: datacentre, roles: {h1: host, h2: host, cpe1: cpe}}}
+services: {portal: {address: 203.0.113.10, hosts: [h2]}}
+probes: {ping: {kind: stamp, from: h1, to: portal, rate: 20}}
+timeline: [{measure: steady, for: 30s}]
+"""
+
+
+def test_it_has_the_cpes_of_a_running_lab_until_it_ends(tmp_path: Path) -> None:
+    (tmp_path / "lab.yml").write_text(UP)
+    (tmp_path / "sites.edges").write_text("h1 cpe1\ncpe1 h2\n")
+    run = tmp_path / "run"
+    with started("run", tmp_path / "lab.yml", "--out", run):
+        (lab,) = eventually(lambda: events(run, "lab"), bool)
+        eventually((LABS / lab["id"] / "lab.sock").exists, bool, within=60)
+        wrong = tmp_path / "wrong.py"
+        wrong.write_text("x = 1\n")
+        assert bearerlab("controller", wrong, "--lab", lab["id"]).returncode == 2
+        assert len(events(run, "switch_up")) == 1
+        with started("controller", RYU_SWITCH, "--lab", lab["id"]) as app:
+            output = Output(app)
+            output.find(r"RyuSwitch: switch 0000000000000001: \S+ is at port 1")
+            app.send_signal(signal.SIGINT)
+            assert app.wait(timeout=20) == 0
+        eventually(lambda: len(events(run, "switch_up")), lambda count: count == 2, 30)
+    assert not leftovers(lab["id"])
 
 
 def test_a_lab_runs_it_and_shows_it(tmp_path: Path) -> None:
