@@ -252,7 +252,9 @@ def _read_action(action: Any) -> Action:
         case parser.OFPActionSetField():
             return SetField(action.key, action.value)
         case parser.NXActionRegMove(src_ofs=0, dst_ofs=0):
-            return Move(action.src_field, action.dst_field, action.n_bits)
+            # Open vSwitch answers with the older names of the same fields.
+            source, target = (name.removesuffix("_nxm") for name in (action.src_field, action.dst_field))
+            return Move(source, target, action.n_bits)
         case parser.OFPActionDecNwTtl():
             return DecTtl()
     return Unknown(str(action))

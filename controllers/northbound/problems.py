@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import TypeVar
@@ -21,6 +22,8 @@ from testbed.validation import Location, problem
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Model = TypeVar("Model", bound=BaseModel)
+
+_log = logging.getLogger(__name__)
 
 _STATUS: dict[type[Exception], HTTPStatus] = {
     PolicyError: HTTPStatus.BAD_REQUEST,
@@ -59,20 +62,30 @@ def middleware(there_is: str) -> Middleware:
     async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)
-        except web.HTTPNotFound:
-            return _response(HTTPStatus.NOT_FOUND, f"there is no {request.path}; there is {there_is}")
-        except web.HTTPMethodNotAllowed as error:
-            allowed = " or ".join(sorted(error.allowed_methods - {"HEAD"}))
-            return _response(HTTPStatus.METHOD_NOT_ALLOWED, f"{request.method} {request.path}: want {allowed}")
         except web.HTTPException as error:
-            return _response(HTTPStatus(error.status), f"{request.method} {request.path}: {error.reason}")
+            return _of_http(request, error, there_is)
         except RequestError as error:
             return _response(error.status, error.detail, error.problems)
         except tuple(_STATUS) as error:
             status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
             return _response(status, str(error))
+        except Exception as error:
+            _log.exception("%s %s failed", request.method, request.path)
+            detail = f"{request.method} {request.path}: {type(error).__name__}: {error}; the log has more"
+            return _response(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
 
     return explain
+
+
+def _of_http(request: web.Request, error: web.HTTPException, there_is: str) -> web.Response:
+    if isinstance(error, web.HTTPNotFound):
+        return _response(HTTPStatus.NOT_FOUND, f"there is no {request.path}; there is {there_is}")
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = " or ".join(sorted(error.allowed_methods - {"HEAD"}))
+        answer = _response(HTTPStatus.METHOD_NOT_ALLOWED, f"{request.method} {request.path}: want {allowed}")
+        answer.headers["Allow"] = error.headers["Allow"]  # RFC 9110 §15.5.6
+        return answer
+    return _response(HTTPStatus(error.status), f"{request.method} {request.path}: {error.reason}")
 
 
 def _response(status: HTTPStatus, detail: str, problems: tuple[str, ...] = ()) -> web.Response:

@@ -30,12 +30,11 @@ def breaks(window: ClassWindow, wanted: Sla) -> bool:
 
 def cost(overlay: Overlay, placements: Mapping[str, Placement]) -> float:
     """Rate in Mbit/s times price, over all demands; by weight where several tunnels carry one."""
+    return sum(demand.rate_bps / 1e6 * price(overlay, placements[demand.name]) for demand in overlay.demands)
+
+
+def price(overlay: Overlay, placement: Placement) -> float:
+    """Of a Mbit/s that is placed so; by weight where several tunnels carry it, nothing where none does."""
     prices = {transport.name: transport.price for transport in overlay.transports}
-    total = 0.0
-    for demand in overlay.demands:
-        tunnels = placements[demand.name].tunnels
-        weight = sum(share for _, share in tunnels) or 1
-        total += sum(
-            demand.rate_bps / 1e6 * share / weight * prices[overlay.tunnel[name].transport] for name, share in tunnels
-        )
-    return total
+    weight = sum(share for _, share in placement.tunnels) or 1
+    return sum(share / weight * prices[overlay.tunnel[name].transport] for name, share in placement.tunnels)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from controllers.flows import Change, SwitchState
 from controllers.joint.model import Mode
 from controllers.joint.underlay import Underlay, Way
-from controllers.sdwan.accounting import cost, violated
+from controllers.sdwan.accounting import cost, price, violated
 from controllers.sdwan.network import Demand, Overlay
 from controllers.sdwan.pipeline import moves, program
 from controllers.sdwan.reconcile import reconcile
@@ -62,14 +62,38 @@ Effect = Send | Emit | Replan | Reroute
 
 
 @dataclass(frozen=True)
-class Decision:
-    """A demand was moved, and why."""
+class DemandMoved:
+    """A demand was moved from tunnels to others, and why; prices are those of a Mbit/s there."""
 
     at: float
     demand: str
     source: tuple[str, ...]
     target: tuple[str, ...]
     why: str
+    price_before: float
+    price_after: float
+
+
+@dataclass(frozen=True)
+class PolicyRerouted:
+    """An SR Policy below `demands` was led another way, and why."""
+
+    at: float
+    policy: PolicyId
+    way: str
+    demands: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class ModeChanged:
+    """Everything was put back, and another mode begun."""
+
+    at: float
+    mode: Mode
+
+
+Decision = DemandMoved | PolicyRerouted | ModeChanged
 
 
 class Controller:
@@ -83,6 +107,8 @@ class Controller:
         self._edges = {edge.dpid: edge.name for edge in overlay.edges}
         self.connected: set[str] = set()
         self.programmed: set[str] = set()
+        self._unread: set[str] = set()
+        """Edges that have connected and have not told what they have: they may have nothing that could be changed."""
         self._answered: set[str] = set()
         self.decisions: list[Decision] = []
         self._broken: dict[tuple[str, str], SlaBroken] = {}
@@ -105,6 +131,7 @@ class Controller:
             known = ", ".join(f"{dpid} ({name})" for dpid, name in self._edges.items())
             return [Emit("unknown_switch", {"dpid": dpid, "want": f"one of {known}"})]
         self.connected.add(edge)
+        self._unread.add(edge)
         return []
 
     def switch_down(self, dpid: int) -> list[Effect]:
@@ -119,6 +146,7 @@ class Controller:
             return []
         changes = reconcile(found, program(self.overlay, edge, self.placements))
         self.programmed.add(edge)
+        self._unread.discard(edge)
         return [Send(edge, changes), Emit("edge_programmed", {"edge": edge, "changes": len(changes)})]
 
     def liveness(self, tunnel: str, *, up: bool, now: float) -> list[Effect]:
@@ -126,7 +154,8 @@ class Controller:
         if up and tunnel not in self._answered:
             self._answered.add(tunnel)
             complete = len(self._answered) == len(self.overlay.tunnels)
-            return [Emit("overlay_ready", {"tunnels": len(self._answered)})] if complete else []
+            ready = Emit("overlay_ready", {"tunnels": len(self._answered), "placements": self._placed()})
+            return [ready] if complete else []
         if tunnel not in self._answered:
             return []
         return self._found(self.telemetry.liveness(tunnel, up=up, now=now), now)
@@ -149,7 +178,9 @@ class Controller:
         self._rerouted.clear()
         self.mode = mode
         self.placements |= back
-        changed = Emit("mode_changed", {"mode": mode.value, "cost": cost(self.overlay, self.placements)})
+        self._decided([ModeChanged(now, mode)])
+        fields = {"mode": mode.value, "cost": cost(self.overlay, self.placements), "placements": self._placed()}
+        changed = Emit("mode_changed", fields)
         return [*restored, *self._sends(back), changed, *self._steer(now)]
 
     def plan(self, underlay: Underlay, now: float) -> list[Effect]:
@@ -164,8 +195,22 @@ class Controller:
             Emit("policy_rerouted", {"policy": str(policy), "to": way.name, "why": found.why[str(policy)]})
             for policy, way in found.ways.items()
         ]
+        self._decided(
+            PolicyRerouted(now, policy, way.name, tuple(self._above(policy)), found.why[str(policy)])
+            for policy, way in found.ways.items()
+        )
         moved = {name: _on(tunnel) for name, tunnel in found.tunnels.items()}
         return [*rerouted, *self._move(moved, found.why, now), *told]
+
+    def _above(self, policy: PolicyId) -> Iterator[str]:
+        """The demands that were expected on tunnels over `policy`."""
+        riding = {tunnel.name for tunnel in self.overlay.tunnels if policy_of(self.overlay, tunnel) == policy}
+        for demand in self.overlay.demands:
+            if demand.expected and riding.intersection(self.placements[demand.name].names):
+                yield demand.name
+
+    def _placed(self) -> dict[str, tuple[str, ...]]:
+        return {demand.name: self.placements[demand.name].names for demand in self.overlay.demands if demand.expected}
 
     def _begin_anew(self, policies: Collection[PolicyId], now: float) -> None:
         """Tunnels over `policies` go another way: what was measured of them is of the old one."""
@@ -210,25 +255,36 @@ class Controller:
     def _move(self, moved: Mapping[str, Placement], why: Mapping[str, str], now: float) -> list[Effect]:
         if not moved:
             return []
-        made = [
-            Decision(now, name, self.placements[name].names, target.names, why[name]) for name, target in moved.items()
-        ]
-        self.decisions = [*self.decisions, *made][-_REMEMBERED:]
+        made = [self._moved(name, target, why[name], now) for name, target in moved.items()]
+        self._decided(made)
         self.placements |= moved
         costs = Emit("overlay_cost", {"cost": cost(self.overlay, self.placements)})
-        return [*self._sends(moved), *map(_decided, made), costs]
+        return [*self._sends(moved), *map(_told, made), costs]
+
+    def _moved(self, demand: str, target: Placement, why: str, now: float) -> DemandMoved:
+        source = self.placements[demand]
+        prices = price(self.overlay, source), price(self.overlay, target)
+        return DemandMoved(now, demand, source.names, target.names, why, *prices)
+
+    def _decided(self, made: Iterable[Decision]) -> None:
+        self.decisions = [*self.decisions, *made][-_REMEMBERED:]
 
     def _sends(self, moved: Mapping[str, Placement]) -> list[Effect]:
         sources = dict.fromkeys(demand.source for demand in self.overlay.demands if demand.name in moved)
-        return [Send(edge, moves(self.overlay, edge, moved)) for edge in sources]
+        return [Send(edge, moves(self.overlay, edge, moved)) for edge in sources if edge not in self._unread]
+
+    def trouble(self, tunnel: str, sla_class: str) -> str | None:
+        """What is wrong with a tunnel for a class: `is down`, or the bound that was found broken; None for nothing."""
+        if not self.telemetry.up(tunnel):
+            return "is down"
+        broken = self._broken.get((tunnel, sla_class))
+        return f"breaks {sla_class}: {_measured(broken)}" if broken else None
 
     def _why(self, demand: Demand, current: Placement, target: Placement) -> str:
         sla_class = self.overlay.class_of[demand.application].name
         for name in current.names:
-            if not self.telemetry.up(name):
-                return f"{name} is down"
-            if broken := self._broken.get((name, sla_class)):
-                return f"{name} breaks {sla_class}: {_measured(broken)}"
+            if trouble := self.trouble(name, sla_class):
+                return f"{name} {trouble}"
         return f"{', '.join(target.names)} {'meets' if target.tunnels else 'meet'} {sla_class} again and is preferred"
 
 
@@ -249,7 +305,7 @@ def _event(finding: Finding) -> Emit:
             return Emit("sla_broken", fields)
 
 
-def _decided(decision: Decision) -> Emit:
+def _told(decision: DemandMoved) -> Emit:
     fields = {"demand": decision.demand, "from": decision.source, "to": decision.target, "why": decision.why}
     return Emit("demand_moved", fields)
 

@@ -96,6 +96,18 @@ def tenant_of(lan: str, sdwan: Sdwan) -> str:
     return next((name for name, tenant in sdwan.tenants.items() if lan in tenant.attach), DEFAULT)
 
 
+def tenants_of(node: str, graph: Graph, subnets: Iterable[Subnet], sdwan: Sdwan) -> frozenset[str]:
+    """The tenants of the LANs that `node` is on."""
+    lans = dict(lan_ports(graph, sdwan))
+    return frozenset(
+        tenant_of(lans[port], sdwan)
+        for subnet in subnets
+        if node in {port.node for port in subnet.ports()}
+        for port in subnet.ports()
+        if port in lans
+    )
+
+
 class OverlayPlan:
     """The overlay of a scenario whose references were checked."""
 

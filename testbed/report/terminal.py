@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 
 from rich import box
 from rich.console import Group, JustifyMethod, RenderableType
@@ -10,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from testbed.report.formats import count, ms, quantity, share, size
+from testbed.report.overlay import found_rows, moved_rows
 from testbed.report.result import (
     ApplicationMeasurement,
     FlowMeasurement,
@@ -28,6 +30,7 @@ def summary_table(result: Result) -> RenderableType:
     tables: tuple[RenderableType, ...] = (
         _measurements(result),
         *_modes(result),
+        *_overlay(result),
         _links(result),
         _paths(result),
         _expectations(result),
@@ -71,6 +74,18 @@ def _modes(result: Result) -> Iterator[Table]:
     for mode in result.modes:
         seconds = (f"{mode.violated_s[name]:.1f}" for name in applications)
         table.add_row(mode.mode, *seconds, count(mode.lost), f"{mode.cost:.1f}", count(mode.moves))
+    yield table
+
+
+def _overlay(result: Result) -> Iterator[Table]:
+    """What the overlay found and moved after each step."""
+    if not result.overlay:
+        return
+    table = _table("step", "found", "moved", right=())
+    for change in result.overlay:
+        for number, rows in enumerate(zip_longest(found_rows(change), moved_rows(change))):
+            cells = (f"{row.said}, {row.when}" if row else "" for row in rows)
+            table.add_row("" if number else change.window, *cells)
     yield table
 
 
@@ -133,7 +148,7 @@ def _figures(measurement: Measurement) -> tuple[str, ...]:
             errors = f"{measurement.errors}/{measurement.requests}"
             return ms(ttfb.p50), ms(ttfb.p95), ms(ttfb.p99), errors, "", said
         case FlowMeasurement():
-            return "", "", "", "", "", f"{counted(measurement.packets, 'packet')}, {size(measurement.bytes)}"
+            return "", "", "", "", "", f"{count(measurement.packets)} packets, {size(measurement.bytes)}"
         case ApplicationMeasurement():
             return (
                 "",
@@ -149,5 +164,5 @@ def _table(*columns: str, right: tuple[str, ...]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
         justify: JustifyMethod = "right" if column in right else "left"
-        table.add_column(column, justify=justify, no_wrap=column == "measurement", overflow="fold")
+        table.add_column(column, justify=justify, no_wrap=column in ("measurement", "step"), overflow="fold")
     return table

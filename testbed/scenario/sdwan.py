@@ -67,7 +67,7 @@ class SlaClass(Strict):
     )
     forwarding: Literal["preferred", "cheapest", "balance"] = Field(
         default="preferred",
-        description="Of the tunnels that meet the SLA: the first, the cheapest, or all by weight.",
+        description="Of the tunnels that meet the SLA: the first, the cheapest, or all by weight (no mode that plans).",
         examples=["cheapest"],
     )
     weights: list[Annotated[int, Field(ge=1, le=100)]] = Field(
@@ -133,6 +133,12 @@ class Probing(Strict):
     margin: Ratio = Field(
         default=0.1, description="How far within its bound a value has to be to be good again.", examples=["10%"]
     )
+
+    @model_validator(mode="after")
+    def _measured(self) -> Probing:
+        if self.window < self.interval:
+            raise ValueError(f"want a window of at least the interval, {self.interval:g}ms: each has to have a probe")
+        return self
 
 
 class Sdwan(Strict):

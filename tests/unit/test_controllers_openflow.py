@@ -7,7 +7,7 @@ from os_ken.ofproto import ofproto_v1_3 as ofp
 from os_ken.ofproto import ofproto_v1_3_parser as parser
 
 from controllers import openflow
-from controllers.flows import AddFlow, FlowChange, Match, Output, RemoveFlows, ReservedPort
+from controllers.flows import AddFlow, FlowChange, Match, Move, Output, RemoveFlows, ReservedPort
 from tests.support.flowtable import SWITCH
 
 MAC = "02:00:00:00:00:0a"
@@ -64,3 +64,10 @@ def test_description_of_another_message_is_its_name() -> None:
 def test_errors_have_the_names_of_the_specification() -> None:
     error = parser.OFPErrorMsg(SWITCH, type_=ofp.OFPET_BAD_ACTION, code=ofp.OFPBAC_BAD_OUT_PORT, data=b"")
     assert openflow.error_names(error) == ("OFPET_BAD_ACTION(2)", "OFPBAC_BAD_OUT_PORT(4)")
+
+
+def test_a_move_is_read_by_whichever_name_a_switch_has_for_its_fields() -> None:
+    moved = Move("eth_src", "eth_dst", 48)
+    for suffix in ("", "_nxm"):
+        action = parser.NXActionRegMove(src_field=f"eth_src{suffix}", dst_field=f"eth_dst{suffix}", n_bits=48)
+        assert openflow._read_action(action) == moved

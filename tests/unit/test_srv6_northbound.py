@@ -234,6 +234,7 @@ def test_what_is_not_there_is_answered_with_what_there_is(api: Api) -> None:
     assert "problems" not in answer
     status, answer = api("PUT", "/policies")
     assert (status, answer["detail"]) == (405, "PUT /v1/policies: want GET or POST")
+    assert api.headers["Allow"] == "GET,POST"
     assert api("GET", "/policies/r1/green/r3")[0] == 400
     assert api("GET", "/path?headend=r1")[1]["problems"] == [
         "endpoint: got nothing; want this key, which has to be there"
@@ -246,6 +247,14 @@ def test_what_is_not_there_is_answered_with_what_there_is(api: Api) -> None:
             'endpoint: got "r33"; want a router: r1, r2, r3, r4 (did you mean "r3"?)',
         ],
     )
+
+
+def test_what_nobody_has_foreseen_is_a_problem_too(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    del api.underlay.core
+    status, answer = api("GET", "/topology")
+    assert (status, answer["title"]) == (500, "Internal Server Error")
+    assert answer["detail"].startswith("GET /v1/topology: AttributeError: ")
+    assert caplog.records[0].exc_info
 
 
 def test_the_path_of_a_policy_and_that_of_the_igp(api: Api) -> None:
