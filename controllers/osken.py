@@ -38,8 +38,8 @@ from controllers.flows import Change, SwitchState
 
 _log = logging.getLogger(__name__)
 
-_REMEMBERED = 1024
-"""Messages that a connection remembers: an error follows its cause within milliseconds."""
+_REMEMBERED = 16_384
+"""Messages that a connection remembers: those of a whole overlay, which are queued before the first error comes."""
 
 _ETHERNET_HEADER = 14
 

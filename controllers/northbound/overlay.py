@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol, Self, TypeVar
 
-from pydantic import Field
+from pydantic import Field, FiniteFloat, model_validator
 
 from controllers.joint.model import Mode
 from controllers.northbound.answers import Answer
@@ -135,10 +135,10 @@ class ProbingView(Answer):
 class OneWayBody(Body):
     """Delays in one direction."""
 
-    min_us: float
-    mean_us: float
-    p95_us: float
-    jitter_us: float
+    min_us: FiniteFloat
+    mean_us: FiniteFloat
+    p95_us: FiniteFloat
+    jitter_us: FiniteFloat = Field(ge=0)
 
 
 class TunnelWindowBody(Body):
@@ -146,7 +146,7 @@ class TunnelWindowBody(Body):
 
     tunnel: str
     dscp: int = Field(ge=0, le=63)
-    t: float
+    t: FiniteFloat
     sent: int = Field(ge=0)
     received: int = Field(ge=0)
     lost_forward: int = Field(ge=0)
@@ -154,13 +154,19 @@ class TunnelWindowBody(Body):
     forward: OneWayBody | None
     back: OneWayBody | None
 
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        if self.received + self.lost_forward + self.lost_back > self.sent:
+            raise ValueError(f"want no more received and lost than the {self.sent} that were sent")
+        return self
+
 
 class LivenessBody(Body):
     """A tunnel answers, or does not any more."""
 
     tunnel: str
     up: bool
-    t: float
+    t: FiniteFloat
 
 
 class MeasurementsBody(Body):

@@ -51,7 +51,7 @@ class Steering:
             return current if current.tunnels else _one(self.allowed(demand))
         meeting = [each for each in usable if self.telemetry.verdict(each.name, sla_class.name) is Verdict.MEETS]
         if not meeting:
-            return Placement(((min(usable, key=lambda each: self._badness(each, sla_class)).name, 1),))
+            return self._least_bad(usable, sla_class, current)
         match sla_class.forwarding:
             case Forwarding.BALANCE:
                 shares = dict(zip(sla_class.transports, sla_class.weights, strict=False))
@@ -60,6 +60,15 @@ class Steering:
                 return _one(sorted(meeting, key=lambda each: self.prices[each.transport]))
             case Forwarding.PREFERRED:
                 return _one(meeting)
+
+    def _least_bad(self, usable: Iterable[OverlayTunnel], sla_class: SlaClass, current: Placement) -> Placement:
+        """Where nothing is good a demand moves only for what is better by the margin: two bad ones take no turns."""
+        bad = {each.name: self._badness(each, sla_class) for each in usable}
+        least = min(bad, key=lambda name: bad[name])
+        here = bad.get(current.names[0]) if len(current.names) == 1 else None
+        if here and here[0] * (1 - self.overlay.probing.margin) <= bad[least][0]:
+            return current
+        return Placement(((least, 1),))
 
     def _badness(self, tunnel: OverlayTunnel, sla_class: SlaClass) -> tuple[float, float]:
         """By how much the worst bound is broken, and the delay."""
