@@ -102,7 +102,11 @@ def test_show_says_what_is_wrong_where_no_tunnel_is_good(lab: OverlayLab) -> Non
     text = " ".join(run("show").split())
     assert "calls:cpe-edge>cpe-cloud: cpe-edge>cpe-cloud:mpls breaks voice: delay 80.0 ms, 50 ms at most." in text
     lab.answer("cpe-edge>cpe-cloud:mpls")
-    assert row(run("show"), "cpe-edge>cpe-cloud:mpls", "down")
+    text = run("show")
+    assert row(text, "cpe-edge>cpe-cloud:mpls", "down")
+    assert sum(line.startswith("   voice") for line in text.splitlines()) == 3, (
+        "of a tunnel that is down nothing is known"
+    )
 
 
 def test_explain_says_what_was_measured_violated_and_moved_at_what_cost(lab: OverlayLab) -> None:
