@@ -185,7 +185,7 @@ def test_a_lab_without_sdwan_is_no_lab_to_ask(tmp_path: Path, monkeypatch: pytes
 def test_a_controller_that_has_ended_is_named_with_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = LabRecord(tmp_path / "abcde", None, run=tmp_path, named={"controller": ProcessId(2**22 + 1, 1)})
     monkeypatch.setattr(sdwan, "running_lab", lambda *_, **__: gone)
-    with pytest.raises(RunInvalidError, match="controller of lab abcde has ended; its log: .*/logs/controller.log"):
+    with pytest.raises(RunInvalidError, match=r"controller of lab abcde has ended; its log: .*/logs/controller.log"):
         run("show")
 
 
