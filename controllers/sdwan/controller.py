@@ -194,6 +194,7 @@ class Controller:
         restored = [Reroute(policy, None) for policy in sorted(self._rerouted)]
         self._begin_anew(self._rerouted, now)
         self._rerouted.clear()
+        self.telemetry.forgive()
         self.mode = mode
         self.placements |= back
         self._decided([ModeChanged(now, mode)])
