@@ -200,7 +200,7 @@ def _flow(  # noqa: PLR0913
     meter: int | None = None,
     priority: int,
 ) -> AddFlow:
-    return AddFlow(table, match, actions, goto, priority, metadata=metadata, meter=meter, cookie=COOKIE)
+    return AddFlow(table, match, actions, goto, priority, metadata=metadata, meter=meter, cookie=COOKIE, watched=True)
 
 
 def _prefixes(lan: Lan) -> Iterator[IPv4Network]:
