@@ -147,6 +147,9 @@ def _edge(edge: PlannedEdge, datapath_type: str) -> Iterator[str]:
     probes = edge.probes
     yield from ("--", "add-port", BRIDGE, probes.ifname, "--", "set", "interface", probes.ifname, "type=internal")
     yield from (f"ofport_request={probes.port}", f'mac="{probes.mac}"')
+    if replicas := edge.replicas:
+        yield from ("--", "add-port", BRIDGE, replicas.ifname, "--", "set", "interface", replicas.ifname)
+        yield from ("type=internal", f"ofport_request={replicas.port}", f"mtu_request={replicas.mtu}")
 
 
 def _vxlan(tunnel: PlannedTunnel) -> Iterator[str]:

@@ -278,7 +278,7 @@ def decisions_view(core: Controller, since: float) -> Decisions:
 
 
 def probing_view(core: Controller) -> ProbingView:
-    """Tunnels whose ends have their flows."""
+    """All tunnels, whether or not their ends have flows yet: what is measured outlives the controller."""
     overlay, rules = core.overlay, core.overlay.probing
     used = dict.fromkeys(overlay.class_of.values())
     return ProbingView(
@@ -296,7 +296,6 @@ def probing_view(core: Controller) -> ProbingView:
                 classes=tuple(dict.fromkeys(each.dscp for each in used if tunnel.transport in each.transports)) or (0,),
             )
             for tunnel in overlay.tunnels
-            if {tunnel.source, tunnel.target} <= core.programmed
         ),
     )
 

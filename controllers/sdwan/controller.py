@@ -109,7 +109,9 @@ class Controller:
         self.programmed: set[str] = set()
         self._unread: set[str] = set()
         """Edges that have connected and have not told what they have: they may have nothing that could be changed."""
-        self._answered: set[str] = set()
+        self._known: set[str] = set()
+        """Tunnels that have answered, or have been found silent, since this controller began."""
+        self._silent_since: dict[str, float] = {}
         self.decisions: list[Decision] = []
         self._broken: dict[tuple[str, str], SlaBroken] = {}
         self.mode = overlay.mode
@@ -153,24 +155,40 @@ class Controller:
 
     def liveness(self, tunnel: str, *, up: bool, now: float) -> list[Effect]:
         """A tunnel answers, or does not. One that has not answered yet has not failed: it may be coming up."""
-        if up and tunnel not in self._answered:
-            self._answered.add(tunnel)
-            complete = len(self._answered) == len(self.overlay.tunnels)
-            ready = Emit("overlay_ready", {"tunnels": len(self._answered), "placements": self._placed()})
-            return [ready] if complete else []
-        if tunnel not in self._answered:
+        if tunnel in self._known:
+            return self._found(self.telemetry.liveness(tunnel, up=up, now=now), now)
+        return self._known_now(tunnel) if up else []
+
+    def _known_now(self, tunnel: str) -> list[Effect]:
+        self._known.add(tunnel)
+        complete = len(self._known) == len(self.overlay.tunnels)
+        ready = Emit("overlay_ready", {"tunnels": len(self._known), "placements": self._placed()})
+        return [ready] if complete else []
+
+    def _heard(self, window: ClassWindow, now: float) -> list[Effect]:
+        """What was up or down before this controller began is told by windows alone."""
+        if window.tunnel in self._known or not window.sent:
             return []
-        return self._found(self.telemetry.liveness(tunnel, up=up, now=now), now)
+        if window.received:
+            return self.liveness(window.tunnel, up=True, now=now)
+        tunnel = self.overlay.tunnel[window.tunnel]
+        if not {tunnel.source, tunnel.target} <= self.programmed:
+            return []
+        since = self._silent_since.setdefault(window.tunnel, now)
+        if now - since < self.overlay.probing.good * self.overlay.probing.window_ms / 1000:
+            return []
+        return [*self._known_now(window.tunnel), *self.liveness(window.tunnel, up=False, now=now)]
 
     def measured(self, windows: Iterable[ClassWindow], now: float) -> list[Effect]:
         """Windows of probes."""
         windows = tuple(windows)
+        heard = [effect for window in windows for effect in self._heard(window, now)]
         seconds = self.overlay.probing.window_ms / 1000
         demands = Counter(violated(self.overlay, self.placements, windows))
         news = [Emit("sla_violated", {"demand": name, "seconds": n * seconds}) for name, n in demands.items()]
         judged = (window for window in windows if now >= self._settled.get(window.tunnel, now))
         findings = tuple(finding for window in judged for finding in self.telemetry.window(window, now))
-        return [*self._found(findings, now), *(self._again(now) if demands and not findings else ()), *news]
+        return [*heard, *self._found(findings, now), *(self._again(now) if demands and not findings else ()), *news]
 
     def set_mode(self, mode: Mode, now: float) -> list[Effect]:
         """Begin anew in another mode: everything goes where it was at first, and then where that mode puts it."""

@@ -50,6 +50,9 @@ class Steering:
         if not usable:
             return current if current.tunnels else _one(self.allowed(demand))
         meeting = [each for each in usable if self.telemetry.verdict(each.name, sla_class.name) is Verdict.MEETS]
+        if sla_class.forwarding is Forwarding.DUPLICATE:
+            others = sorted(set(usable) - set(meeting), key=lambda each: self._badness(each, sla_class))
+            return _on_two([*meeting, *others])
         if not meeting:
             return self._least_bad(usable, sla_class, current)
         match sla_class.forwarding:
@@ -58,7 +61,7 @@ class Steering:
                 return Placement(tuple((each.name, shares.get(each.transport, 1)) for each in meeting))
             case Forwarding.CHEAPEST:
                 return _one(sorted(meeting, key=lambda each: self.prices[each.transport]))
-            case Forwarding.PREFERRED:
+            case _:
                 return _one(meeting)
 
     def _least_bad(self, usable: Iterable[OverlayTunnel], sla_class: SlaClass, current: Placement) -> Placement:
@@ -77,6 +80,14 @@ class Steering:
         pairs = ((quality.delay_ms, sla.delay_ms), (quality.jitter_ms, sla.jitter_ms), (quality.loss, sla.loss))
         over = [value / max(bound, 1e-6) for value, bound in pairs if value is not None and bound is not None]
         return max(over, default=0.0), quality.delay_ms or 0.0
+
+
+def _on_two(tunnels: Iterable[OverlayTunnel]) -> Placement:
+    """The first of each of two transports: what fails together is no second way."""
+    first: dict[str, OverlayTunnel] = {}
+    for tunnel in tunnels:
+        first.setdefault(tunnel.transport, tunnel)
+    return Placement(tuple((tunnel.name, 1) for tunnel in [*first.values()][:2]))
 
 
 def _one(tunnels: Iterable[OverlayTunnel]) -> Placement:

@@ -63,7 +63,7 @@ def _transports(overlay: Json) -> Table:
 
 
 def _tunnels(overlay: Json) -> Table:
-    """A row for each tunnel, and below it one for each class that may take it."""
+    """A row for each tunnel, and below one that is up a row for each class that may take it."""
     table = _table(
         "Tunnels: delay and jitter one way, in ms", ("tunnel, class", "", "delay", "RTT", "jitter", "loss %")
     )
@@ -75,7 +75,7 @@ def _tunnels(overlay: Json) -> Table:
     for tunnel in overlay["tunnels"]:
         table.add_row(tunnel["name"], _good("up") if tunnel["up"] else _bad("down"))
         source, target, by = _ends(tunnel)
-        for each in tunnel["classes"]:
+        for each in tunnel["classes"] if tunnel["up"] else ():
             there, back = each["delay_ms"], delays.get((target, source, by, each["sla_class"]))
             table.add_row(
                 f"  {each['sla_class']}",

@@ -71,9 +71,13 @@ class SdwanReferences:
         colored = any(transport.colors for transport in self._sdwan.transports.values())
         planned = [mode for mode in wanted.values() if mode in ("underlay", "joint")]
         for name, given in self._sdwan.classes.items():
-            if planned and given.forwarding == "balance":
-                got = f'"balance", with the mode {planned[0]}'
-                yield Problem(f"sdwan.classes.{name}.forwarding", got, "preferred or cheapest: no plan splits a demand")
+            if planned and given.forwarding in ("balance", "duplicate"):
+                got = f'"{given.forwarding}", with the mode {planned[0]}'
+                yield Problem(
+                    f"sdwan.classes.{name}.forwarding",
+                    got,
+                    "preferred or cheapest: a plan has one tunnel for each demand",
+                )
         for where, mode in wanted.items():
             if mode in ("underlay", "joint") and not colored:
                 yield Problem(where, f'"{mode}", without tunnels that ride policies', "a transport with colors")

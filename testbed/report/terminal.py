@@ -22,6 +22,7 @@ from testbed.report.result import (
     StampMeasurement,
 )
 from testbed.report.wanted import wanted
+from testbed.units import counted
 
 
 def summary_table(result: Result) -> RenderableType:
@@ -34,7 +35,8 @@ def summary_table(result: Result) -> RenderableType:
         _paths(result),
         _expectations(result),
     )
-    return Group(*(part for table in tables for part in (table, Text())), headline(result))
+    shown = (table for table in tables if table)  # a text may be empty
+    return Group(*(part for table in shown for part in (table, Text())), headline(result))
 
 
 def headline(result: Result) -> Text:
@@ -98,7 +100,7 @@ def _links(result: Result) -> Text:
     ]
     if not carried:
         return Text()
-    said = f"{len({name for name, _ in carried})} emulated links carried packets"
+    said = f"{counted(len({name for name, _ in carried}), 'emulated link')} carried packets"
     if late := [(way.lateness_us_p99, name) for name, way in carried if way.lateness_us_p99 is not None]:
         p99_us, name = max(late)
         said += f"; the latest was {name}: p99 {p99_us / 1000:.3f} ms late"
@@ -148,7 +150,14 @@ def _figures(measurement: Measurement) -> tuple[str, ...]:
         case FlowMeasurement():
             return "", "", "", "", "", f"{count(measurement.packets)} packets, {size(measurement.bytes)}"
         case ApplicationMeasurement():
-            return "", "", "", "", "", f"SLA violated {measurement.violated_s:g} s, {measurement.moves} moves"
+            return (
+                "",
+                "",
+                "",
+                "",
+                "",
+                f"SLA violated {measurement.violated_s:g} s, {counted(measurement.moves, 'move')}",
+            )
 
 
 def _table(*columns: str, right: tuple[str, ...]) -> Table:

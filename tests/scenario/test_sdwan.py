@@ -75,8 +75,8 @@ def test_packets_go_in_their_tenants_network_over_the_transport_of_their_class(t
         transport: inside_vxlan(three_sites / "captures" / f"cpe-a-{router}.pcapng", calm["end"])
         for transport, router in (("private", "core"), ("internet", "internet"))
     }
-    assert seen["private"] == {("100", "46,46", "17,17"), ("200", "46,46", "17,17")}
-    assert seen["internet"] == {("100", "10,10", "17,6")}
+    assert seen["private"] == {("100", "46,46", "17,17"), ("200", "0,40", "17,17")}
+    assert seen["internet"] == {("100", "10,10", "17,6"), ("200", "0,40", "17,17")}
 
 
 def test_only_joint_scheduling_keeps_both_slas(tmp_path: Path) -> None:

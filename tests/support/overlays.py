@@ -14,6 +14,7 @@ from controllers.sdwan.network import (
     Attachment,
     Demand,
     Edge,
+    Forwarding,
     Lan,
     Overlay,
     OverlayTunnel,
@@ -58,7 +59,13 @@ def make_overlay(
     there = {edge: {name for name, where in of_tenant.items() if edge in where or edge in hubs} for edge in edges}
     has_lan = {edge: {name for name, where in of_tenant.items() if edge in where} for edge in edges}
     return Overlay(
-        edges=tuple(_edge(number, edge, list(attached[edge]), of_tenant) for number, edge in enumerate(edges, 1)),
+        edges=tuple(
+            replace(
+                _edge(number, edge, list(attached[edge]), of_tenant),
+                replica_port=101 if any(each.forwarding is Forwarding.DUPLICATE for each in classes) else None,
+            )
+            for number, edge in enumerate(edges, 1)
+        ),
         transports=tuple(Transport(name, (prices or {}).get(name, 0.0)) for name in transports),
         tunnels=tuple(tunnels),
         tenants=tuple(Tenant(name, 100 + number) for number, name in enumerate(of_tenant)),

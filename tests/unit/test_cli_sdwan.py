@@ -48,7 +48,7 @@ class Shell:
 
 
 @pytest.fixture
-def lab(monkeypatch: pytest.MonkeyPatch) -> OverlayLab:
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OverlayLab:
     """Two sites on two transports; calls are expected one way."""
     sites = {"cpe-edge": ("mpls", "internet"), "cpe-cloud": ("mpls", "internet")}
     overlay = make_overlay(sites, prices={"mpls": 10.0, "internet": 1.0})
@@ -58,7 +58,8 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> OverlayLab:
     )
     lab = OverlayLab(replace(overlay, demands=demands))
     lab.answer()
-    record = LabRecord(Path("/lab"), None, named={"controller": ProcessId(1, 1)})
+    (tmp_path / "controller.sock").touch()
+    record = LabRecord(tmp_path, None)
     monkeypatch.setattr(sdwan, "running_lab", lambda *_, **__: record)
     monkeypatch.setattr(running, "exchange", lambda *request: asyncio.run(_exchange(Shell(lab), *request)))
     monkeypatch.setenv("COLUMNS", "80")
@@ -66,7 +67,7 @@ def lab(monkeypatch: pytest.MonkeyPatch) -> OverlayLab:
 
 
 async def _exchange(shell: Shell, socket: Path, method: str, target: str, body: Any = None) -> tuple[int, str]:
-    assert socket == Path("/lab/controller.sock")
+    assert socket.name == "controller.sock"
     app = application((OverlayOperations(shell), ENDPOINTS))
     async with TestClient(TestServer(app)) as client, client.request(method, target, json=body) as response:
         return response.status, await response.text()
@@ -102,7 +103,11 @@ def test_show_says_what_is_wrong_where_no_tunnel_is_good(lab: OverlayLab) -> Non
     text = " ".join(run("show").split())
     assert "calls:cpe-edge>cpe-cloud: cpe-edge>cpe-cloud:mpls breaks voice: delay 80.0 ms, 50 ms at most." in text
     lab.answer("cpe-edge>cpe-cloud:mpls")
-    assert row(run("show"), "cpe-edge>cpe-cloud:mpls", "down")
+    text = run("show")
+    assert row(text, "cpe-edge>cpe-cloud:mpls", "down")
+    assert sum(line.startswith("   voice") for line in text.splitlines()) == 3, (
+        "of a tunnel that is down nothing is known"
+    )
 
 
 def test_explain_says_what_was_measured_violated_and_moved_at_what_cost(lab: OverlayLab) -> None:
@@ -165,13 +170,23 @@ def test_a_name_that_is_none_is_refused_with_the_one_that_was_meant(
     assert message in str(refused.value)
 
 
-def test_a_lab_without_sdwan_is_no_lab_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
-    for named in ({}, {"controller": ProcessId(1, 1)}):
-        record = LabRecord(Path("/run/bearerlab/abcde"), None, named=named)
-        monkeypatch.setattr(sdwan, "running_lab", lambda *_, record=record, **__: record)
-        monkeypatch.setattr(running, "exchange", lambda *_: (404, "there is no such thing"))
-        with pytest.raises(InputError, match='"abcde", a lab without SD-WAN; want a lab whose scenario has `sdwan`'):
-            run("show")
+def test_a_lab_without_sdwan_is_no_lab_to_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sdwan, "running_lab", lambda *_, **__: LabRecord(tmp_path / "abcde", None))
+    monkeypatch.setattr(running, "exchange", lambda *_: (404, "there is no such thing"))
+    wanted = '"abcde", a lab without SD-WAN; want a lab whose scenario has `sdwan`'
+    with pytest.raises(InputError, match=wanted):
+        run("show")
+    (tmp_path / "abcde").mkdir()
+    (tmp_path / "abcde/controller.sock").touch()
+    with pytest.raises(InputError, match=wanted):
+        run("show")
+
+
+def test_a_controller_that_has_ended_is_named_with_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = LabRecord(tmp_path / "abcde", None, run=tmp_path, named={"controller": ProcessId(2**22 + 1, 1)})
+    monkeypatch.setattr(sdwan, "running_lab", lambda *_, **__: gone)
+    with pytest.raises(RunInvalidError, match=r"controller of lab abcde has ended; its log: .*/logs/controller.log"):
+        run("show")
 
 
 def test_a_controller_that_fails_makes_the_run_invalid(lab: OverlayLab, monkeypatch: pytest.MonkeyPatch) -> None:

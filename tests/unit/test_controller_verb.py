@@ -50,6 +50,8 @@ def test_a_ryu_application_gets_events_and_sends_flows() -> None:
         flow = switch.receive(ofp.OFPT_FLOW_MOD).body
         assert a in flow
         assert b in flow
+        # It is sent after the line is logged.
+        assert switch.receive(ofp.OFPT_PACKET_OUT).body
         assert launcher.stop() == 0
     assert "INFO RyuSwitch: switch 0000000000000042: 02:00:00:00:00:0a is at port 1" in launcher.log
 

@@ -43,6 +43,25 @@ def test_the_overlay_is_ready_once_every_tunnel_has_answered() -> None:
     assert told(lab, "tunnel_down") == [], "one that has not answered yet has not failed"
 
 
+def test_a_controller_that_starts_again_knows_from_windows_what_answers() -> None:
+    """Liveness is told when it changes, and it changed before."""
+    lab = OverlayLab(make_overlay({"a": BOTH, "b": BOTH}))
+    lab.windows(1)
+    assert len(told(lab, "overlay_ready")) == 1
+    lab.answer("a>b:mpls")
+    assert lab.send("a", "b").tunnels == ("a>b:internet",)
+
+
+def test_a_controller_that_starts_again_finds_what_has_been_silent() -> None:
+    lab = OverlayLab(make_overlay({"a": BOTH, "b": BOTH}))
+    lab.windows(lab.overlay.probing.good, mpls=(10.0, 1.0))
+    assert lab.send("a", "b").tunnels == ("a>b:mpls",), "it may be coming up"
+    lab.windows(1, mpls=(10.0, 1.0))
+    assert lab.send("a", "b").tunnels == ("a>b:internet",)
+    assert {event.fields["tunnel"] for event in told(lab, "tunnel_down")} == {"a>b:mpls", "b>a:mpls"}
+    assert len(told(lab, "overlay_ready")) == 1
+
+
 def test_a_blackout_moves_what_was_on_the_tunnel_at_once(lab: OverlayLab) -> None:
     lab.answer("a>b:mpls")
     assert lab.send("a", "b", destination_port=VOICE_PORT).tunnels == ("a>b:internet",)
