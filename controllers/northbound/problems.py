@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -18,7 +18,7 @@ from controllers.northbound.store import StoreError
 from controllers.srv6.policy import PolicyError
 from controllers.srv6.sids import SidError
 from testbed.errors import Problem
-from testbed.validation import Location, problem
+from testbed.validation import Location, problem, unknown_key
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Model = TypeVar("Model", bound=BaseModel)
@@ -41,6 +41,12 @@ class RequestError(Exception):
     def __init__(self, status: HTTPStatus, detail: str, problems: tuple[str, ...] = ()) -> None:
         self.status, self.detail, self.problems = status, detail, problems
         super().__init__(detail)
+
+    def and_more(self, more: Iterable[Problem]) -> RequestError:
+        """With `more` problems, but for those of places that have one already."""
+        wrong = {text.partition(": ")[0] for text in self.problems}
+        found = (*self.problems, *(str(problem) for problem in more if problem.where not in wrong))
+        return RequestError(self.status, "; ".join(found), found)
 
 
 def read(model: type[Model], what: str, data: bytes | dict[str, str]) -> Model:
@@ -100,6 +106,6 @@ def _is_inside(inner: Location, outer: Location) -> bool:
 def _problem(detail: ErrorDetails, what: str, model: type[BaseModel]) -> Problem:
     if detail["type"] == "json_invalid":
         return Problem(what, "no JSON", f"a JSON object ({detail['ctx']['error']})")
-    if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
-        return problem(detail, known_keys=f"one of {', '.join(sorted(model.model_fields))}")
+    if detail["type"] == "extra_forbidden":
+        return unknown_key(model.model_json_schema(), detail["loc"])
     return problem(detail, detail["loc"] or (what,))

@@ -142,14 +142,16 @@ class Controller:
         return []
 
     def tables(self, dpid: int, found: SwitchState) -> list[Effect]:
-        """What a switch that has connected has in its tables."""
+        """What a switch has in its tables: since it has connected, or has lost a flow."""
         edge = self.edge_of(dpid)
         if edge is None:
             return []
         changes = reconcile(found, program(self.overlay, edge, self.placements))
+        told = [Emit("edge_programmed", {"edge": edge, "changes": len(changes)})]
+        wanted = changes or edge in self._unread
         self.programmed.add(edge)
         self._unread.discard(edge)
-        return [Send(edge, changes), Emit("edge_programmed", {"edge": edge, "changes": len(changes)})]
+        return [Send(edge, changes), *told] if wanted else []
 
     def liveness(self, tunnel: str, *, up: bool, now: float) -> list[Effect]:
         """A tunnel answers, or does not. One that has not answered yet has not failed: it may be coming up."""

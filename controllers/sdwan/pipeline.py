@@ -244,7 +244,7 @@ def _flow(  # noqa: PLR0913
     meter: int | None = None,
     priority: int,
 ) -> AddFlow:
-    return AddFlow(table, match, actions, goto, priority, metadata=metadata, meter=meter, cookie=COOKIE)
+    return AddFlow(table, match, actions, goto, priority, metadata=metadata, meter=meter, cookie=COOKIE, watched=True)
 
 
 def _demand_mac(number: int) -> str:

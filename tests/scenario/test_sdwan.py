@@ -37,7 +37,7 @@ def test_blackouts_and_brownouts_move_applications_and_nothing_else(tmp_path: Pa
     assert slow <= {"cpe-edge>cpe-cloud:internet", "cpe-cloud>cpe-edge:internet"}
     assert slow
     assert {event["changes"] for event in events(out, "edge_programmed")} != {0}
-    assert events(out, "openflow_error") == []
+    assert events(out, "flow_error") == []
     moved = {event["demand"].partition(":")[0] for event in events(out, "demand_moved")}
     assert "shopping" not in moved, "it has no other transport that it may take"
     assert {"machines", "cameras"} <= moved
@@ -56,7 +56,7 @@ def test_a_controller_that_starts_again_touches_no_flow_that_is_right(three_site
     programmed = [(each["t"] > killed["t"], each["changes"]) for each in events(three_sites, "edge_programmed")]
     assert [changes > 0 for again, changes in programmed if not again] == [True] * 3
     assert [changes for again, changes in programmed if again] == [0] * 3
-    assert events(three_sites, "openflow_error") == []
+    assert events(three_sites, "flow_error") == []
 
 
 def inside_vxlan(capture: Path, until: float) -> set[tuple[str, ...]]:

@@ -40,6 +40,25 @@ def test_a_flow_without_outputs_drops() -> None:
     assert openflow.message(SWITCH, AddFlow(0, Match(in_port=1))).instructions == []
 
 
+def test_a_switch_tells_of_the_end_of_flows_that_are_watched() -> None:
+    flags = [openflow.message(SWITCH, AddFlow(0, Match(), watched=watched)).flags for watched in (True, False)]
+    assert flags == [ofp.OFPFF_SEND_FLOW_REM, 0]
+
+
+@pytest.mark.parametrize(
+    ("reason", "somebody"),
+    [
+        (ofp.OFPRR_IDLE_TIMEOUT, False),
+        (ofp.OFPRR_HARD_TIMEOUT, False),
+        (ofp.OFPRR_DELETE, True),
+        (ofp.OFPRR_GROUP_DELETE, True),
+    ],
+)
+def test_a_flow_that_times_out_was_removed_by_nobody(reason: int, somebody: bool) -> None:
+    removal = parser.OFPFlowRemoved(SWITCH, reason=reason)
+    assert openflow.removed_by_somebody(removal) is somebody
+
+
 def test_removal_takes_flows_of_any_port_and_group() -> None:
     message = openflow.message(SWITCH, RemoveFlows(0, Match(eth_src=MAC)))
     assert (message.command, message.out_port, message.out_group) == (ofp.OFPFC_DELETE, ofp.OFPP_ANY, ofp.OFPG_ANY)
