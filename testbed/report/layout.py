@@ -86,14 +86,24 @@ class _Drawing:
         upper = {site: nodes for site, nodes in self._sites.items() if self._gateway(nodes) in self._geographic}
         bottom = self._backbone(upper) if self._geographic else 20.0
         bottom = self._trunk_band(bottom + 52.0)
-        for index, (site, nodes) in enumerate((s, n) for s, n in self._sites.items() if s not in upper):
-            gateway = self._gateway(nodes)
-            left = self._places[gateway][0] + 76 if gateway in self._places else 20.0 + index * (_SITE_WIDTH + 20)
-            self._site(site, nodes, (min(left, WIDTH - _SITE_WIDTH - 10), bottom + 26), mirrored=False)
+        self._lower({site: nodes for site, nodes in self._sites.items() if site not in upper}, bottom + 26)
         height = max([bottom, *(box.y + box.height for box in self._boxes)]) + 14
         return Layout(
             self._places, tuple(self._boxes), height, frozenset(self._geographic), self._axis, self._km_per_px
         )
+
+    def _lower(self, sites: Mapping[str, list[PlannedNode]], top: float) -> None:
+        """Data centres beside each other, each right of its gateway where there is room; then in another row."""
+        free, lowest = 20.0, top
+        for site, nodes in sites.items():
+            gateway = self._gateway(nodes)
+            last = WIDTH - _SITE_WIDTH - 10
+            wanted = min(self._places[gateway][0] + 76, last) if gateway in self._places else free
+            if max(wanted, free) > last:
+                free, top = 20.0, lowest + 26
+            left = max(min(wanted, last), free)
+            lowest = max(lowest, self._site(site, nodes, (left, top), mirrored=False))
+            free = left + _SITE_WIDTH + 20
 
     def _is_transport(self, node: PlannedNode) -> bool:
         """Beside the backbone: a router that joins CPEs and nothing else."""

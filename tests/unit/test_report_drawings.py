@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -20,6 +22,7 @@ from testbed.report.render import conclude
 from testbed.report.result import Result
 from testbed.report.svg import Scale, dots, tag, text
 from testbed.report.timeline import Mark, Phase
+from testbed.run import load_plan
 from tests.support.record import local_breakout, shipped
 from tests.support.scenario import SCENARIOS
 
@@ -198,3 +201,15 @@ def test_a_city_without_room_for_its_name_has_none_and_the_first_comes_first() -
     labels = city_labels({name: "Chongqing" + name for name in crowd}, crowd, {name: [] for name in crowd})
     assert 0 < len(labels) < len(crowd)
     assert labels[0].text == "Chongqingc0"
+
+
+OVERLAY = Path(__file__).parents[1] / "scenario" / "overlay" / "overlay.yml"
+
+
+@pytest.mark.parametrize("file", [*sorted(SCENARIOS.glob("*.yml*")), OVERLAY], ids=lambda path: path.name)
+def test_data_centres_lie_beside_each_other(file: Path) -> None:
+    boxes = layout(load_plan(file)[1]).boxes
+    for one, other in combinations(boxes, 2):
+        beside = one.x + one.width <= other.x or other.x + other.width <= one.x
+        below = one.y + one.height <= other.y or other.y + other.height <= one.y
+        assert beside or below, (one, other)
