@@ -225,6 +225,7 @@ class Controller:
         self._begin_anew(self._rerouted, now)
         self._rerouted.clear()
         self._taken_over.clear()
+        self.telemetry.forgive()
         self.mode = mode
         self.placements |= back
         self._decided([ModeChanged(now, mode)])
