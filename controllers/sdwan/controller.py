@@ -12,7 +12,7 @@ from controllers.joint.model import Mode
 from controllers.joint.underlay import Underlay, Way
 from controllers.sdwan.accounting import cost, price, violated
 from controllers.sdwan.network import Demand, Overlay
-from controllers.sdwan.pipeline import moves, program
+from controllers.sdwan.pipeline import moves, placed, program
 from controllers.sdwan.reconcile import reconcile
 from controllers.sdwan.scheduling import Scheduling, policy_of
 from controllers.sdwan.steering import Placement, Steering
@@ -118,6 +118,9 @@ class Controller:
         self._planned_at = -math.inf
         self._first = {demand.name: self._steering.choose(demand, Placement()) for demand in overlay.demands}
         self.placements = dict(self._first)
+        self._taken_over: set[str] = set()
+        """Demands that are where their switch had them: an earlier controller knew more, until enough is measured."""
+        self._enough_at = math.inf
         self._rerouted: set[PolicyId] = set()
         self._settled: dict[str, float] = {}
         """Tunnel → when windows are those of its present way."""
@@ -146,6 +149,8 @@ class Controller:
         edge = self.edge_of(dpid)
         if edge is None:
             return []
+        if edge not in self.programmed and self.mode is Mode.OVERLAY:
+            self._take_over(edge, found)
         changes = reconcile(found, program(self.overlay, edge, self.placements))
         told = [Emit("edge_programmed", {"edge": edge, "changes": len(changes)})]
         wanted = changes or edge in self._unread
@@ -153,17 +158,31 @@ class Controller:
         self._unread.discard(edge)
         return [Send(edge, changes), *told] if wanted else []
 
+    def _take_over(self, edge: str, found: SwitchState) -> None:
+        for name, placement in placed(self.overlay, edge, found.groups).items():
+            allowed = {tunnel.name for tunnel in self._steering.allowed(self._demand[name])}
+            if placement.tunnels and allowed.issuperset(placement.names):
+                self.placements[name] = placement
+        # Nothing was steered there before it had told what it has.
+        self._taken_over |= {demand.name for demand in self.overlay.demands if demand.source == edge}
+
     def liveness(self, tunnel: str, *, up: bool, now: float) -> list[Effect]:
         """A tunnel answers, or does not. One that has not answered yet has not failed: it may be coming up."""
         if tunnel in self._known:
             return self._found(self.telemetry.liveness(tunnel, up=up, now=now), now)
-        return self._known_now(tunnel) if up else []
+        return self._known_now(tunnel, now) if up else []
 
-    def _known_now(self, tunnel: str) -> list[Effect]:
+    def _known_now(self, tunnel: str, now: float) -> list[Effect]:
         self._known.add(tunnel)
-        complete = len(self._known) == len(self.overlay.tunnels)
-        ready = Emit("overlay_ready", {"tunnels": len(self._known), "placements": self._placed()})
-        return [ready] if complete else []
+        if len(self._known) < len(self.overlay.tunnels):
+            return []
+        self._enough_at = now + self._proof_s
+        return [Emit("overlay_ready", {"tunnels": len(self._known), "placements": self._placed()})]
+
+    @property
+    def _proof_s(self) -> float:
+        """How long it takes a tunnel to prove itself."""
+        return self.overlay.probing.good * self.overlay.probing.window_ms / 1000
 
     def _heard(self, window: ClassWindow, now: float) -> list[Effect]:
         """What was up or down before this controller began is told by windows alone."""
@@ -175,9 +194,9 @@ class Controller:
         if not {tunnel.source, tunnel.target} <= self.programmed:
             return []
         since = self._silent_since.setdefault(window.tunnel, now)
-        if now - since < self.overlay.probing.good * self.overlay.probing.window_ms / 1000:
+        if now - since < self._proof_s:
             return []
-        return [*self._known_now(window.tunnel), *self.liveness(window.tunnel, up=False, now=now)]
+        return [*self._known_now(window.tunnel, now), *self.liveness(window.tunnel, up=False, now=now)]
 
     def measured(self, windows: Iterable[ClassWindow], now: float) -> list[Effect]:
         """Windows of probes."""
@@ -188,7 +207,16 @@ class Controller:
         news = [Emit("sla_violated", {"demand": name, "seconds": n * seconds}) for name, n in demands.items()]
         judged = (window for window in windows if now >= self._settled.get(window.tunnel, now))
         findings = tuple(finding for window in judged for finding in self.telemetry.window(window, now))
-        return [*heard, *self._found(findings, now), *(self._again(now) if demands and not findings else ()), *news]
+        found = [*heard, *self._found(findings, now), *self._let_go(now)]
+        return [*found, *(self._again(now) if demands and not findings else ()), *news]
+
+    def _let_go(self, now: float) -> list[Effect]:
+        """Treat what was taken over like everything else, once it can be judged or is known to be in trouble."""
+        kept = set() if now >= self._enough_at else {name for name in self._taken_over if not self._in_trouble(name)}
+        if kept == self._taken_over:
+            return []
+        self._taken_over = kept
+        return self._steer(now)
 
     def set_mode(self, mode: Mode, now: float) -> list[Effect]:
         """Begin anew in another mode: everything goes where it was at first, and then where that mode puts it."""
@@ -196,6 +224,7 @@ class Controller:
         restored = [Reroute(policy, None) for policy in sorted(self._rerouted)]
         self._begin_anew(self._rerouted, now)
         self._rerouted.clear()
+        self._taken_over.clear()
         self.telemetry.forgive()
         self.mode = mode
         self.placements |= back
@@ -266,12 +295,19 @@ class Controller:
                 return []
             case Mode.UNDERLAY | Mode.JOINT:
                 return [Replan()]
+        self._taken_over = {name for name in self._taken_over if not self._in_trouble(name)}
         targets = {
-            demand.name: self._steering.choose(demand, self.placements[demand.name]) for demand in self.overlay.demands
+            demand.name: self._steering.choose(demand, self.placements[demand.name])
+            for demand in self.overlay.demands
+            if demand.source in self.programmed and demand.name not in self._taken_over
         }
         moved = {name: target for name, target in targets.items() if target != self.placements[name]}
         why = {name: self._why(self._demand[name], self.placements[name], moved[name]) for name in moved}
         return self._move(moved, why, now)
+
+    def _in_trouble(self, demand: str) -> bool:
+        sla_class = self.overlay.class_of[self._demand[demand].application].name
+        return any(self.trouble(name, sla_class) for name in self.placements[demand].names)
 
     def _move(self, moved: Mapping[str, Placement], why: Mapping[str, str], now: float) -> list[Effect]:
         if not moved:

@@ -83,6 +83,21 @@ def moves(overlay: Overlay, edge: str, placements: Mapping[str, Placement]) -> t
     )
 
 
+def placed(overlay: Overlay, edge: str, groups: Iterable[Group]) -> dict[str, Placement]:
+    """Where a switch's groups have the demands that `edge` sends, by name; those in other groups are left out."""
+    tunnels = {tunnel.port: tunnel.name for tunnel in overlay.tunnels if tunnel.source == edge}
+    numbers = {number: demand.name for number, demand in enumerate(overlay.demands, 1) if demand.source == edge}
+    found = {}
+    for group in groups:
+        actions = [(action, each.weight) for each in group.buckets for action in each.actions]
+        buckets = [(action.port, weight) for action, weight in actions if isinstance(action, Output)]
+        if group.number in numbers and all(port in tunnels for port, _ in buckets):
+            placement = Placement(tuple((tunnels[port], max(1, weight)) for port, weight in buckets))
+            if _group(overlay, group.number, placement) == group:
+                found[numbers[group.number]] = placement
+    return found
+
+
 def _groups(overlay: Overlay, edge: str, placements: Mapping[str, Placement]) -> Iterator[Group]:
     for number, demand in enumerate(overlay.demands, 1):
         if demand.source == edge:

@@ -20,6 +20,7 @@ from tests.support.polling import eventually
 
 pytestmark = [pytest.mark.netns, pytest.mark.ovs]
 
+VOICE = "plc:cpe-a>cpe-b"
 STRANGER = 0xBAD
 Flows = dict[str, float]
 
@@ -82,6 +83,32 @@ def test_a_controller_that_was_killed_is_not_missed_and_its_successor_changes_no
         stream.await_sent(500)
         after = all_flows(lab)
         assert all(untouched(before[edge], after[edge]) for edge in HOSTS)
+
+
+def test_a_transport_that_is_dark_is_not_taken_by_the_next_controller(lab: OverlayLab) -> None:
+    lab.cut("private-cpe-a")
+    lab.await_transport(VOICE, "internet")
+    with nothing_lost(lab) as stream:
+        lab.kill_controller()
+        stream.await_sent(500)
+        restart(lab)
+        stream.await_sent(3000)
+    lab.reset("private-cpe-a")
+    lab.await_transport(VOICE, "private")
+
+
+def test_what_a_controller_has_moved_the_next_one_leaves_there_while_the_reason_lasts(lab: OverlayLab) -> None:
+    with nothing_lost(lab) as stream:
+        lab.change("private-cpe-a", delay_ms=30.0)
+        lab.await_transport(VOICE, "internet")
+        before = lab.moves(VOICE)
+        lab.kill_controller()
+        stream.await_sent(500)
+        assert [each["changes"] for each in restart(lab)] == [0, 0, 0]
+        stream.await_sent(3000)
+        assert lab.moves(VOICE) == before
+        lab.reset("private-cpe-a")
+        lab.await_transport(VOICE, "private")
 
 
 @pytest.mark.parametrize("what", ["table=1", "table=3", "cookie=0x5d/-1"])

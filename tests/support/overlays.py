@@ -122,15 +122,22 @@ class Trail:
 
 
 class OverlayLab:
-    """A controller and its switches; every effect is carried out at once."""
+    """A controller and its switches, but for `without` all connected; every effect is carried out at once."""
 
-    def __init__(self, overlay: Overlay) -> None:
+    def __init__(self, overlay: Overlay, *, without: str | None = None) -> None:
         self.overlay = overlay
         self.controller = Controller(overlay)
         self.switches = {edge.name: OverlaySwitch() for edge in overlay.edges}
         self.events: list[Emit] = []
         self.now = 0.0
         for edge in overlay.edges:
+            if edge.name != without:
+                self.connect(edge.name)
+
+    def restart(self) -> None:
+        """Another controller takes the place of this one; switches have what they had."""
+        self.controller = Controller(self.overlay)
+        for edge in self.overlay.edges:
             self.connect(edge.name)
 
     def connect(self, edge: str) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from controllers.flows import Bucket, Group, GroupKind, ModifyGroup, Output
 from controllers.joint.model import Mode
 from controllers.sdwan.controller import Emit
 from controllers.sdwan.network import Forwarding
@@ -31,6 +32,11 @@ def told(lab: OverlayLab, kind: str) -> list[Emit]:
 def moved(lab: OverlayLab) -> dict[str, tuple[str, ...]]:
     """Demand → where it was moved to last."""
     return {str(event.fields["demand"]): tuple(event.fields["to"]) for event in told(lab, "demand_moved")}  # type: ignore[arg-type]
+
+
+def way(lab: OverlayLab, port: int) -> tuple[str, ...]:
+    """The tunnels that UDP to `port` takes from a to b."""
+    return lab.send("a", "b", destination_port=port, ip_proto=17).tunnels
 
 
 def test_the_overlay_is_ready_once_every_tunnel_has_answered() -> None:
@@ -60,6 +66,48 @@ def test_a_controller_that_starts_again_finds_what_has_been_silent() -> None:
     assert lab.send("a", "b").tunnels == ("a>b:internet",)
     assert {event.fields["tunnel"] for event in told(lab, "tunnel_down")} == {"a>b:mpls", "b>a:mpls"}
     assert len(told(lab, "overlay_ready")) == 1
+
+
+@pytest.mark.parametrize("mpls", [(10.0, 1.0), (80.0, 0.0), (10.0, 0.0)], ids=["dark", "slow", "good"])
+def test_a_controller_that_starts_again_leaves_what_was_moved_until_it_can_judge(
+    lab: OverlayLab, mpls: tuple[float, float]
+) -> None:
+    lab.answer("a>b:mpls", "b>a:mpls")
+    assert way(lab, VOICE_PORT) == ("a>b:internet",)
+    lab.restart()
+    good = mpls == (10.0, 0.0)
+    for _ in range(2 * lab.overlay.probing.good):
+        assert way(lab, VOICE_PORT) == ("a>b:internet",)
+        lab.windows(1, mpls=mpls)
+        if good and way(lab, VOICE_PORT) == ("a>b:mpls",):
+            break
+    assert way(lab, VOICE_PORT) == (("a>b:mpls",) if good else ("a>b:internet",))
+
+
+def test_a_controller_that_starts_again_moves_what_goes_dark_at_once(lab: OverlayLab) -> None:
+    lab.answer("a>b:mpls", "b>a:mpls")
+    lab.restart()
+    lab.answer()
+    lab.answer("a>b:internet", "b>a:internet")
+    assert lab.send("a", "b").tunnels == ("a>b:mpls",)
+
+
+def test_a_switch_that_comes_late_gets_what_was_found_before() -> None:
+    lab = OverlayLab(make_overlay({"a": BOTH, "b": BOTH}), without="a")
+    lab.answer()
+    lab.answer("a>b:mpls", "b>a:mpls")
+    lab.connect("a")
+    lab.windows(1)
+    assert way(lab, VOICE_PORT) == ("a>b:internet",)
+
+
+def test_a_placement_that_the_class_forbids_is_not_taken_over(lab: OverlayLab) -> None:
+    number = next(n for n, each in enumerate(lab.overlay.demands, 1) if each.name == "backup:a>b")
+    mpls = lab.overlay.tunnel["a>b:mpls"].port
+    lab.switches["a"].apply(ModifyGroup(Group(number, GroupKind.SELECT, (Bucket((Output(mpls),), 1),))))
+    assert way(lab, BULK_PORT) == ("a>b:mpls",)
+    lab.restart()
+    assert way(lab, BULK_PORT) == ("a>b:internet",)
 
 
 def test_a_blackout_moves_what_was_on_the_tunnel_at_once(lab: OverlayLab) -> None:
