@@ -11,6 +11,7 @@ from typing import Any
 
 from os_ken.ofproto import ofproto_v1_3 as ofp
 from os_ken.ofproto import ofproto_v1_3_parser as parser
+from os_ken.ofproto.ofproto_protocol import ProtocolDesc
 
 from controllers.flows import (
     Action,
@@ -73,6 +74,14 @@ def message(datapath: Any, change: Change) -> Any:  # noqa: PLR0911
             return parser.OFPMeterMod(datapath, ofp.OFPMC_DELETE, _METER_FLAGS, change.number, [])
         case Barrier():
             return parser.OFPBarrierRequest(datapath)
+
+
+def octets(change: Change, number: int) -> bytes:
+    """The message that makes `change`, as it goes over the wire, with the transaction id `number`."""
+    made = message(ProtocolDesc(version=ofp.OFP_VERSION), change)
+    made.set_xid(number)
+    made.serialize()
+    return bytes(made.buf)
 
 
 def state_requests(datapath: Any) -> tuple[Any, Any, Any]:

@@ -6,7 +6,7 @@ Two sites, or more, are joined by transports that are one router each; every edg
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from testbed.scenario.load import validate
 from topologies.tiers import PRESETS
 
 DEFAULT_PROBES: Mapping[str, Any] = {}
-FAST_PROBES: Mapping[str, Any] = {"interval": "20ms", "timeout": "30ms", "lost": 3}
+FAST_PROBES: Mapping[str, Any] = {"interval": "20ms", "timeout": "30ms", "lost": 3, "window": "100ms"}
 """A blackout is found after 90 ms at the latest."""
 
 
@@ -49,9 +49,17 @@ def access(number: int, of_site: int) -> str:
 
 
 def overlay_plan(
-    *, transports: int, sites: int = 2, probing: Mapping[str, Any] = DEFAULT_PROBES, delay: str = "2ms"
+    *,
+    transports: int,
+    sites: int = 2,
+    probing: Mapping[str, Any] = DEFAULT_PROBES,
+    delay: str = "2ms",
+    probed_at: int = 0,
 ) -> Plan:
-    """An overlay whose traffic takes the first transport that is up; without `delay` links are plain veth pairs."""
+    """An overlay whose traffic takes the first transport that is up; without `delay` links are plain veth pairs.
+
+    `probed_at` so many packets a second the probe `flow` goes from the first site's host to the second's.
+    """
     everywhere = [access(number, there) for number in range(transports) for there in range(sites)]
     sdwan = {
         "transports": {
@@ -61,7 +69,12 @@ def overlay_plan(
         "probing": dict(probing),
     }
     links = {"probe": "off", "override": [{"link": name, "delay": delay} for name in everywhere] if delay else []}
-    given = {"name": "bench-sdwan", "topology": {"name": "sdwan"}, "sdwan": sdwan, "links": links}
+    given: dict[str, Any] = {"name": "bench-sdwan", "topology": {"name": "sdwan"}, "sdwan": sdwan, "links": links}
+    if probed_at:
+        given["services"] = {"portal": {"address": "203.0.113.10", "hosts": [site(1)]}}
+        given["probes"] = {"flow": {"kind": "stamp", "from": site(0), "to": "portal", "rate": probed_at}}
+        # The timeline is not played, but its links are emulated.
+        given["timeline"] = [{"link": {"name": access(0, 0), "state": "down"}, "as": "cut"}]
     return plan(validate("bench", given), _graph(transports, sites), PRESETS)
 
 
@@ -82,9 +95,3 @@ def running(planned: Plan) -> Iterator[Testbed]:
         record = RunRecord.create(Path(directory) / "run")
         with testbed(require(planned), record, Progress(Console(quiet=True))) as started:
             yield started
-
-
-def address(planned: Plan, node: str) -> str:
-    """A host's first IPv4 address."""
-    addresses: Sequence[str] = planned.node(node).interfaces[0].addresses
-    return next(each.partition("/")[0] for each in addresses if ":" not in each)
