@@ -13,9 +13,11 @@ import os
 import socket
 import threading
 from argparse import Namespace
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import update_wrapper
+from importlib import import_module
+from inspect import getmembers, isclass
 from typing import Any, TypeVar
 
 from os_ken import cfg
@@ -40,6 +42,8 @@ _REMEMBERED = 1024
 """Messages that a connection remembers: an error follows its cause within milliseconds."""
 
 _ETHERNET_HEADER = 14
+
+_CLOSING_S = 2
 
 _KEEPALIVE = (
     # A CPE whose namespace is gone says no goodbye: it is given up after 15 s of silence.
@@ -110,7 +114,7 @@ class Refused:
 class App(OSKenApp):  # type: ignore[misc]
     """The base of our apps; os-ken calls the methods marked `on_…`, one at a time, in a thread of the app's own."""
 
-    OFP_VERSIONS = (ofproto_v1_3.OFP_VERSION,)
+    OFP_VERSIONS: tuple[int, ...] | None = (ofproto_v1_3.OFP_VERSION,)
 
     options: Namespace
     """The launcher's command line, the same for all apps."""
@@ -165,21 +169,38 @@ class StartError(Exception):
     """An app cannot start; the message says why."""
 
 
-def start(listener: socket.socket | None, app_modules: Iterable[str], options: Namespace) -> None:
+class _Manager(AppManager):  # type: ignore[misc]
+    """Takes apps by their modules' names only; os-ken would rather load a file or folder that is called the same."""
+
+    def load_app(self, name: str) -> type[OSKenApp] | None:
+        module = import_module(name)
+        apps = getmembers(module, lambda found: isclass(found) and issubclass(found, OSKenApp))
+        return next((found for _, found in apps if found.__module__ == name), None)
+
+
+def start(
+    listener: socket.socket | None, app_modules: Iterable[str], options: Namespace, arguments: Sequence[str] = ()
+) -> None:
     """Load the apps and serve switches, if any, on `listener` from threads.
 
-    LookupError for a module without an app, StartError from an app that cannot start.
+    `arguments` are options of os-ken and of the apps, such as `--observe-links`. LookupError for a module without an
+    app, StartError from an app that cannot start.
     """
     App.options = options
     hub.TaskExit = _TaskExit
-    cfg.CONF(args=[], project="bearerlab", default_config_files=[])
     # os-ken would bind in a thread, where nobody hears that the port is taken: our listener takes its place.
     ofp_handler.OpenFlowController = lambda: (lambda: _accept(listener)) if listener else (lambda: None)
-    manager = AppManager.get_instance()
+    AppManager._instance = manager = _Manager()
     for module in app_modules:
         if manager.load_app(module) is None:
             raise LookupError(f"{module}: no os-ken app in this module")
         manager.load_apps([module])
+    # After the imports: they add options. ryu-manager has discovery's, too.
+    import_module("os_ken.topology.switches")
+    try:
+        cfg.CONF(args=list(arguments), project="bearerlab", default_config_files=[])
+    except SystemExit as error:  # it has said what is wrong
+        raise StartError(f"no app has the options {' '.join(arguments)}") from error
     manager.instantiate_apps(**manager.create_contexts())
 
 
@@ -196,9 +217,15 @@ def apis() -> list[Any]:
 
 
 def close() -> None:
-    """Let every app take down what it has outside of this process."""
+    """Let every app take down what it has outside of this process; others than ours have two seconds for it."""
     for app in AppManager.get_instance().applications.values():
-        app.close()
+        if isinstance(app, App):
+            app.close()
+        else:
+            # It may wait for threads that do not end without eventlet's way of ending them.
+            closing = threading.Thread(target=app.close, daemon=True)
+            closing.start()
+            closing.join(_CLOSING_S)
 
 
 def _on(

@@ -26,6 +26,9 @@ from testbed.plan.model import PlannedEdge, PlannedTunnel
 
 BRIDGE = "br0"
 
+ALL_PROTOCOLS = ("OpenFlow10", "OpenFlow11", "OpenFlow12", "OpenFlow13", "OpenFlow14", "OpenFlow15")
+"""What Open vSwitch speaks by itself, as under Mininet."""
+
 _SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 _LOG_TO_STDERR = ("-vsyslog:off", "-vconsole:info")
 _DEADLINE_S = 10
@@ -71,6 +74,8 @@ class Switch:
     datapath_type: str = "netdev"
     edge: PlannedEdge | None = None
     """What it has beside `interfaces` as an edge of an overlay."""
+    protocols: tuple[str, ...] = ("OpenFlow13",)
+    """The versions that it speaks."""
 
     @property
     def database(self) -> str:
@@ -116,7 +121,7 @@ def configure_argv(switch: Switch) -> tuple[str, ...]:
     settings = (
         f"datapath_type={switch.datapath_type}",
         f"other-config:datapath-id={switch.datapath_id:016x}",
-        "protocols=OpenFlow13",
+        f"protocols={','.join(switch.protocols)}",
         f"fail-mode={'secure' if switch.controller else 'standalone'}",
     )
     argv = [*_vsctl(switch), "--", "add-br", BRIDGE, "--", "set", "bridge", BRIDGE, *settings]

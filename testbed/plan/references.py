@@ -57,6 +57,7 @@ class References:
         yield from self._links()
         yield from self._core()
         yield from self._addresses()
+        yield from self._controller()
         yield from self._service_hosts()
         yield from self._probes()
         yield from self._flows_and_captures()
@@ -95,6 +96,15 @@ class References:
     def _preset(self, where: str, change: Change) -> Iterator[Problem]:
         if change.preset:
             yield from self._presets.check(f"{where}.preset", change.preset)
+
+    def _controller(self) -> Iterator[Problem]:
+        if self.scenario.controller is None:
+            return
+        if self.scenario.sdwan:
+            want = "one of them: the overlay's controller owns the CPEs"
+            yield Problem("controller", "an app of one's own beside `sdwan`", want)
+        elif not self.graph.with_role(Role.CPE):
+            yield Problem("controller", "a topology without CPEs", "one with nodes of the role cpe", 'such as "sdwan"')
 
     def _core(self) -> Iterator[Problem]:
         for name, dnn in self.scenario.core.dnns.items():

@@ -254,8 +254,10 @@ def _removable(detail: ErrorDetails) -> Location:
     location = _location(detail)
     if detail["type"] == "extra_forbidden":
         return location
-    if location and location[0] in ("links", "core", "srv6", "topology"):
-        return location[:3] if location[0] != "topology" else location[:1]
+    if location and location[0] in ("topology", "controller"):
+        return location[:1]
+    if location and location[0] in ("links", "core", "srv6"):
+        return location[:3]
     return location[:2]
 
 

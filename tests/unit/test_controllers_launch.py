@@ -16,17 +16,10 @@ from os_ken.ofproto import ofproto_v1_3 as ofp
 from controllers import launch
 from controllers.learning import LearningSwitch
 from tests.support.launcher import LAUNCH, Launcher, launched
-from tests.support.openflow_switch import OpenFlowSwitch
+from tests.support.openflow_switch import OpenFlowSwitch, packet_in
 from tests.support.polling import eventually
 
 DPID = 0x42
-
-
-def _packet_in(port: int, source: bytes) -> bytes:
-    """§7.4.1: no buffer, length, reason, table, cookie; a match on in_port; padding; the frame."""
-    match = struct.pack("!HHIIH", 1, 12, 0x8000_0004, port, 0).ljust(18, b"\0")
-    frame = bytes(6) + source + b"\x08\x00" + bytes(46)
-    return struct.pack("!IHBBQ", 0xFFFF_FFFF, 60, 0, 0, 0) + match + frame
 
 
 @pytest.fixture(scope="module")
@@ -49,15 +42,18 @@ def test_a_packet_in_is_answered_with_flows_for_its_source(controller: tuple[Lau
     with OpenFlowSwitch(address, DPID) as switch:
         for _ in LearningSwitch().switch_up(DPID):
             switch.receive(ofp.OFPT_FLOW_MOD)
-        switch.send(ofp.OFPT_PACKET_IN, 0, _packet_in(3, source))
+        switch.send(ofp.OFPT_PACKET_IN, 0, packet_in(3, source))
         assert source in switch.receive(ofp.OFPT_FLOW_MOD).body
 
 
 def test_a_handler_that_raises_is_logged_and_its_app_goes_on() -> None:
-    with launched(app="tests.support.raising_app") as (launcher, address), OpenFlowSwitch(address, DPID) as switch:
+    with (
+        launched(app=("--app", "tests.support.raising_app")) as (launcher, address),
+        OpenFlowSwitch(address, DPID) as switch,
+    ):
         launcher.expect("switch_up")
         for port in (13, 3):
-            switch.send(ofp.OFPT_PACKET_IN, 0, _packet_in(port, bytes(6)))
+            switch.send(ofp.OFPT_PACKET_IN, 0, packet_in(port, bytes(6)))
         assert launcher.expect("seen")["port"] == 3
         assert launcher.stop() == 0
     assert launcher.log.count("KeyError: 'unlucky'") == 1
