@@ -38,8 +38,8 @@ from controllers.flows import Change, SwitchState
 
 _log = logging.getLogger(__name__)
 
-_REMEMBERED = 1024
-"""Messages that a connection remembers: an error follows its cause within milliseconds."""
+_REMEMBERED = 16_384
+"""Messages that a connection remembers: those of a whole overlay, which are queued before the first error comes."""
 
 _ETHERNET_HEADER = 14
 
@@ -151,6 +151,11 @@ def on_tables(handler: Callable[[AnyApp, Tables], None]) -> Callable[[AnyApp, An
     return _on(replies, [MAIN_DISPATCHER], handler, _tables)
 
 
+def on_flow_removed(handler: Callable[[AnyApp, Datapath], None]) -> Callable[[AnyApp, Any], None]:
+    """Mark the method to call when a switch says that somebody has removed a flow that is `watched`."""
+    return _on(ofp_event.EventOFPFlowRemoved, [MAIN_DISPATCHER], handler, _removed)
+
+
 def on_refused(handler: Callable[[AnyApp, Refused], None]) -> Callable[[AnyApp, Any], None]:
     """Mark the method to call for each OpenFlow error of a switch."""
     states = [HANDSHAKE_DISPATCHER, CONFIG_DISPATCHER, MAIN_DISPATCHER]
@@ -252,6 +257,10 @@ def _tables(event: Any) -> Tables | None:
     connection.tables = openflow.with_part(connection.tables, message)
     complete = isinstance(event, ofp_event.EventOFPFlowStatsReply) and not openflow.more_follows(message)
     return Tables(Datapath(connection), connection.tables) if complete else None
+
+
+def _removed(event: Any) -> Datapath | None:
+    return Datapath(event.msg.datapath) if openflow.removed_by_somebody(event.msg) else None
 
 
 def _packet_in(event: Any) -> PacketIn | None:

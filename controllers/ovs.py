@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -146,6 +147,9 @@ def _edge(edge: PlannedEdge, datapath_type: str) -> Iterator[str]:
     probes = edge.probes
     yield from ("--", "add-port", BRIDGE, probes.ifname, "--", "set", "interface", probes.ifname, "type=internal")
     yield from (f"ofport_request={probes.port}", f'mac="{probes.mac}"')
+    if replicas := edge.replicas:
+        yield from ("--", "add-port", BRIDGE, replicas.ifname, "--", "set", "interface", replicas.ifname)
+        yield from ("type=internal", f"ofport_request={replicas.port}", f"mtu_request={replicas.mtu}")
 
 
 def _vxlan(tunnel: PlannedTunnel) -> Iterator[str]:
@@ -174,6 +178,32 @@ def private_ovs(switch: Switch, spawn: Spawn) -> Iterator[Switch]:
         yield switch
     finally:
         _take_down(switch, daemons)
+
+
+@contextmanager
+def handed_over(directory: Path, controller: str) -> Iterator[None]:
+    """Give a switch that runs in `directory` to another controller; afterwards it is its own one's again.
+
+    It is empty at first, each time: a controller begins with no flows. OvsError if the switch does not answer.
+    """
+    switch = Switch(directory, 0, ())
+    own = _run(switch, (*_vsctl(switch), "get-controller", BRIDGE)).strip()
+    spoken = _run(switch, (*_vsctl(switch), "get", "bridge", BRIDGE, "protocols"))
+    protocols = re.findall(r"OpenFlow\d+", spoken)
+    _give(switch, controller, ALL_PROTOCOLS)
+    try:
+        yield
+    finally:
+        _give(switch, own, protocols)
+
+
+def _give(switch: Switch, controller: str, protocols: Sequence[str]) -> None:
+    """Without a controller in between, so that the one before is gone when the tables are emptied."""
+    _run(switch, (*_vsctl(switch), "del-controller", BRIDGE))
+    _run(switch, ("ovs-ofctl", "-O", "OpenFlow13", "del-flows", switch.openflow))
+    settings = ("set", "bridge", BRIDGE, f"protocols={','.join(protocols)}", "--", "set-controller", BRIDGE, controller)
+    out_of_band = ("--", "set", "controller", BRIDGE, "connection-mode=out-of-band")
+    _run(switch, (*_vsctl(switch), "--", *settings, *out_of_band))
 
 
 def _vsctl(switch: Switch) -> tuple[str, ...]:

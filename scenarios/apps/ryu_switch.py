@@ -49,8 +49,8 @@ class RyuSwitch(app_manager.RyuApp):
         out_port = table.get(frame.dst, ofproto.OFPP_FLOOD)
         if out_port != ofproto.OFPP_FLOOD:
             match = parser.OFPMatch(in_port=in_port, eth_src=frame.src, eth_dst=frame.dst)
-            self.add_flow(datapath, KNOWN, match, out_port, IDLE_S)
             self.logger.info("switch %016x: %s is at port %d", datapath.id, frame.dst, out_port)
+            self.add_flow(datapath, KNOWN, match, out_port, IDLE_S)
 
         data = message.data if message.buffer_id == ofproto.OFP_NO_BUFFER else None
         out = parser.OFPPacketOut(

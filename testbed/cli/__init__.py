@@ -28,6 +28,7 @@ from testbed.cli import (
     plan,
     report,
     run,
+    sdwan,
     srv6,
     up,
 )
@@ -45,6 +46,7 @@ for verb in (doctor, check, plan, run, up, inspect, graph, report, controller, b
 app.add_typer(impair.app, name="impair")
 app.add_typer(core.app, name="core")
 app.add_typer(srv6.app, name="srv6")
+app.add_typer(sdwan.app, name="sdwan")
 
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

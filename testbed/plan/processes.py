@@ -6,7 +6,7 @@ Only command lines and YAML texts are made here; the packages that understand th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
@@ -28,6 +28,12 @@ CONTROLLER_APP = "controller-app"
 
 SEGMENT_PROBE = "segments.all"
 """What measures links and segment lists for the controller."""
+
+REPLICAS = "replicas"
+"""In an edge, the interface by which what is duplicated gets its numbers and loses them."""
+
+REPLICATION = "replicas.all"
+"""What numbers duplicates, and lets the first of each pass."""
 
 TUNNEL_PROBE = "tunnels.all"
 """What measures overlay tunnels for the controller."""
@@ -60,6 +66,7 @@ def plan_processes(
     if overlay:
         argv = ("{python}", "-m", "traffic.tunnel_probe", "--name", TUNNEL_PROBE)
         yield PlannedProcess(TUNNEL_PROBE, None, (*argv, "--northbound", f"{{state}}/{CONTROLLER}.sock"))
+        yield from _replication(json.loads(overlay))
     yield from _servers(scenario)
     if scenario.core.dnns:
         yield from (_upf(upf, nodes, scenario.core) for upf in _with_role(nodes, Role.UPF))
@@ -101,6 +108,18 @@ def plan_link_probe(interval_ms: float | None, links: Iterable[PlannedLink]) -> 
 
 def _namespaced(end: LinkEnd) -> dict[str, str]:
     return {"namespace": f"{{base}}-{end.node}", "ifname": end.ifname}
+
+
+def _replication(overlay: Mapping[str, Any]) -> Iterator[PlannedProcess]:
+    """The process that has the ports of all edges by which anything is duplicated, if there are any."""
+    ports = [
+        {"edge": edge["name"], "namespace": edge["namespace"], "ifname": REPLICAS}
+        for edge in overlay["edges"]
+        if edge["replica_port"] is not None
+    ]
+    if ports:
+        argv = ("{python}", "-m", "traffic.replication", "--name", REPLICATION, "--ports", "{config}")
+        yield PlannedProcess(REPLICATION, None, argv, json.dumps(ports, indent=1) + "\n")
 
 
 def _with_role(nodes: Sequence[PlannedNode], role: Role) -> list[PlannedNode]:

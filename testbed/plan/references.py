@@ -16,6 +16,7 @@ from testbed.plan.model import PlannedChange
 from testbed.plan.names import Names
 from testbed.plan.profiles import Known, LinkPlan
 from testbed.plan.queues import queue_problems
+from testbed.plan.sdwan import tenants_of
 from testbed.scenario import expectation
 from testbed.scenario.impairment import Change
 from testbed.scenario.model import Scenario
@@ -143,11 +144,19 @@ class References:
 
     def _apart(self, *places: str) -> bool:
         """Whether these are services of different tenants, whose addresses mean nothing to each other."""
-        if self._tenancy is None or not all(place.startswith("services.") for place in places):
+        if not all(place.startswith("services.") for place in places):
             return False
         one, other = (self.scenario.services[place.split(".")[1]].hosts for place in places)
-        tenants = [frozenset(name for host in hosts for name in self._tenancy.of(host)) for hosts in (one, other)]
+        tenants = [frozenset(name for host in hosts for name in self._tenants_of(host)) for hosts in (one, other)]
         return all(tenants) and not tenants[0] & tenants[1]
+
+    def _tenants_of(self, host: str) -> Iterator[tuple[str, str]]:
+        """The underlay's, and those of the overlay: whose LAN a host is on."""
+        if self._tenancy is not None:
+            yield from (("srv6", name) for name in self._tenancy.of(host))
+        if self.scenario.sdwan is not None:
+            names = tenants_of(host, self.graph, self.subnets, self.scenario.sdwan)
+            yield from (("sdwan", name) for name in names)
 
     def _service_hosts(self) -> Iterator[Problem]:
         for name, service in self.scenario.services.items():

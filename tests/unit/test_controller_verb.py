@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import re
 import signal
 import socket
 import struct
 import subprocess
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from os_ken.ofproto import ofproto_v1_3 as ofp
 
-from tests.support.command import bearerlab, started
+from tests.support.command import Output, bearerlab, started
 from tests.support.launcher import LAUNCH, launched
 from tests.support.openflow_switch import OpenFlowSwitch, packet_in
-from tests.support.polling import eventually
 from tests.support.scenario import RYU_SWITCH
 
 DPID = 0x42
@@ -54,6 +50,8 @@ def test_a_ryu_application_gets_events_and_sends_flows() -> None:
         flow = switch.receive(ofp.OFPT_FLOW_MOD).body
         assert a in flow
         assert b in flow
+        # It is sent after the line is logged.
+        assert switch.receive(ofp.OFPT_PACKET_OUT).body
         assert launcher.stop() == 0
     assert "INFO RyuSwitch: switch 0000000000000042: 02:00:00:00:00:0a is at port 1" in launcher.log
 
@@ -77,28 +75,6 @@ def test_a_file_that_is_wrong_ends_the_process_with_its_line(tmp_path: Path) -> 
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"controllers.launch: {path}: line 1: got No module named 'ryu.app.wsgi'")
-
-
-class Output:
-    """What a running command has printed so far."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        self._file = process.stdout.fileno()
-        os.set_blocking(self._file, False)
-        self._text = ""
-
-    def find(self, pattern: str) -> re.Match[str]:
-        """The first match, once it is there."""
-
-        def look() -> re.Match[str] | None:
-            with suppress(BlockingIOError):
-                self._text += os.read(self._file, 65536).decode()
-            return re.search(pattern, self._text)
-
-        found = eventually(look, bool)
-        assert found
-        return found
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
