@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 from itertools import permutations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controllers.flows import ARP, IPV4, Meter
@@ -174,6 +174,7 @@ def overlays(draw: st.DrawFn) -> Overlay:
     return make_overlay(attached, tenants=tenants, hubs=hubs, classes=classes)
 
 
+@settings(deadline=None)
 @given(overlays(), st.sampled_from([VOICE_PORT, BULK_PORT, 9]), st.integers(0, 2))
 def test_no_packet_goes_round_or_leaks_or_goes_where_it_may_not(overlay: Overlay, port: int, bucket: int) -> None:
     lab = OverlayLab(overlay)
