@@ -142,6 +142,8 @@ def _edge(edge: PlannedEdge, datapath_type: str) -> Iterator[str]:
         # It switches by itself, as it has no controller.
         yield from ("fail-mode=standalone", f'other-config:hwaddr="{bridge.mac}"')
         yield from ("--", "add-port", bridge.name, bridge.ifname)
+        # Unless it is told, it is sometimes left with 1500, and the kernel puts no VXLAN into more.
+        yield from ("--", "set", "interface", bridge.name, f"mtu_request={bridge.mtu}")
     for tunnel in edge.tunnels:
         yield from ("--", "add-port", BRIDGE, tunnel.name, "--", "set", "interface", tunnel.name, *_vxlan(tunnel))
     probes = edge.probes

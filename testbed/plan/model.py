@@ -50,6 +50,7 @@ class PlannedBridge:
     name: str
     ifname: str
     mac: str
+    mtu: int
     address: str
     routes: tuple[Route, ...] = ()
 

@@ -234,7 +234,8 @@ class OverlayPlan:
         }
         routes = tuple(Route(host_prefix(remote), name, gateway) for remote in sorted(remotes))
         address = self._subnet[port].interface_addresses(port)[0]
-        return PlannedBridge(name, port.ifname, self._macs[port], address, routes)
+        mtu = self._links[wan.link.name].mtu
+        return PlannedBridge(name, port.ifname, self._macs[port], mtu, address, routes)
 
     @staticmethod
     def _other(tunnel: _Tunnel, edge: str) -> str:

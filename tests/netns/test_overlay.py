@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import threading
@@ -95,6 +96,12 @@ def test_hosts_of_a_tenant_reach_each_other_with_packets_as_large_as_they_may_se
 ) -> None:
     assert ping(lab, source, lab.address(target))
     assert ping(lab, source, lab.address(target), "-M", "do", "-s", str(lab.mtu(source) - 28))
+
+
+@pytest.mark.parametrize("edge", HOSTS)
+def test_what_vxlan_leaves_by_takes_packets_as_large_as_the_transport(lab: OverlayLab, edge: str) -> None:
+    links = {each["ifname"]: each for each in json.loads(lab.run(edge, "ip", "-j", "link").stdout)}
+    assert [links[f"wan.{number}"]["mtu"] for number in (1, 2)] == [links[name]["mtu"] for name in TRANSPORTS]
 
 
 @pytest.mark.parametrize(("source", "target"), [("red-a", "blue-c"), ("blue-a", "red-b"), ("blue-c", "red-c")])
