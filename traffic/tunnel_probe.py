@@ -4,18 +4,23 @@ Both ends of all tunnels are sockets of this process, in the namespaces of the C
 controller's northbound, and what was found goes there (`tunnel_sessions` has the JSON): a change of liveness at once,
 quality window by window. Without the controller it keeps on; what changes leaves other sessions alone.
 
-One thread wakes every few milliseconds, which is how long a packet, stamped by the kernel as it arrives, may wait to be
-answered or taken out: up to two ticks of a tunnel's timeout. A tunnel is found down within a tick after
-lost × interval + timeout. A tick that comes late is not made up for, and the sessions' clock counts ticks, so that a
-busy host loses no probe.
+One thread wakes every few milliseconds while probes are under way, which is how long a packet, stamped by the kernel as
+it arrives, may wait to be answered or taken out: up to two ticks of a tunnel's timeout. A tunnel is found down within a
+tick after lost × interval + timeout. A tick that comes late is not made up for, and the sessions' clock counts ticks, so
+that a busy host loses no probe.
+
+Waking up costs more than a probe does, so those of all tunnels leave in a few bursts an interval, and from the last
+answer to the next burst nobody wakes.
 """
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
+from functools import cached_property
 
 from traffic.measuring import Told, measure, tell
 from traffic.northbound import Interface, Northbound
@@ -37,11 +42,10 @@ from traffic.tunnel_sessions import (
 )
 
 _LONGEST_TICK_NS = 5_000_000
-_LEAST_TICKS = 4
-"""Of an interval."""
+_BURSTS = 4
+"""In an interval."""
 
 _ADJUST_EVERY_NS = 10**9
-_REPORT_EVERY_NS = 50_000_000
 _INTERFACE = Interface("/v1/overlay/probing", "/v1/overlay/measurements", read_probing)
 
 Report = Callable[[Liveness], None]
@@ -108,6 +112,23 @@ class TunnelSender:
 
 
 @dataclass(frozen=True)
+class Pace:
+    """How often a burst leaves, and how often somebody looks for answers, with probes every `interval`; in ns."""
+
+    interval: int
+
+    @cached_property
+    def tick(self) -> int:
+        """Not more than `_LONGEST_TICK_NS`, and a whole number of them to a burst."""
+        return self.interval // (_BURSTS * -(-self.interval // (_BURSTS * _LONGEST_TICK_NS)))
+
+    @cached_property
+    def burst(self) -> int:
+        """From one to the next."""
+        return self.tick * -(-self.interval // (_BURSTS * _LONGEST_TICK_NS))
+
+
+@dataclass(frozen=True)
 class _SenderKey:
     tunnel: ProbedTunnel
     source: Place
@@ -123,35 +144,49 @@ class TunnelMeter:
         self._reflectors: dict[Place, Reflector] = {}
         self._senders: dict[_SenderKey, TunnelSender] = {}
         self._schedule = Schedule[TunnelSender]()
-        self._tick = _LONGEST_TICK_NS
+        self._pace = Pace(_LONGEST_TICK_NS * _BURSTS)
+        self._sent: deque[tuple[ClockNs, TunnelSender]] = deque()
+        """Rounds by when they time out; one that all classes have answered may be gone before."""
         self._changes: list[Liveness] = []
         self._told: Told | None = None
 
     def run(self) -> None:
         """Probe until a stop signal comes."""
-        clock = adjust = report = 0
+        clock = burst = adjust = 0
         due = time.monotonic_ns()
         while not sleep_unless_stopped((due - time.monotonic_ns()) / 1e9):
-            self._step(clock)
-            if clock >= report:
-                self._report_windows()
-                report = clock + _REPORT_EVERY_NS
-            if clock >= adjust and (wanted := self._northbound.wanted) is not None:
-                self._adjust(wanted)
-                adjust = clock + _ADJUST_EVERY_NS
-            clock += self._tick
+            self._take(clock)
+            if clock >= burst:
+                self._send(clock)
+                if clock >= adjust and (wanted := self._northbound.wanted) is not None:
+                    self._adjust(wanted)
+                    adjust = clock + _ADJUST_EVERY_NS
+                burst = clock + self._pace.burst
+            step = self._pace.tick if self._sent else burst - clock
+            clock += step
             now = time.monotonic_ns()
-            due = due + self._tick if now - due < 2 * self._tick else now
+            due = due + step if now - due < 2 * self._pace.tick else now
 
-    def _step(self, clock: ClockNs) -> None:
+    def _take(self, clock: ClockNs) -> None:
+        """Take in what came, give up what did not, and tell what that changes."""
         self._sockets.take()
-        for sender in self._senders.values():
-            sender.expire(clock)
+        while self._sent:
+            overdue, sender = self._sent[0]
+            if clock >= overdue:
+                sender.expire(clock)
+            elif sender.session.waiting:
+                break
+            self._sent.popleft()
         if self._changes:
             self._northbound.report(measurements_json(Measurements(liveness=tuple(self._changes))))
             self._changes.clear()
+
+    def _send(self, clock: ClockNs) -> None:
+        """Send what is due, and tell the windows that are complete."""
         for sender in self._schedule.due(clock):
             sender.send(clock)
+            self._sent.append((clock + sender.session.timeout, sender))
+        self._report_windows()
 
     def _report_windows(self) -> None:
         now = time.time_ns()
@@ -169,8 +204,10 @@ class TunnelMeter:
         ]
         self._sockets.keep(self._reflectors, reflectors, lambda place: Reflector(place, ReflectorMode.STATEFUL))
         self._sockets.keep(self._senders, senders, self._open)
+        kept = set(self._senders.values())
+        self._sent = deque((overdue, sender) for overdue, sender in self._sent if sender in kept)
         self._schedule.set(list(self._senders.values()), interval)
-        self._tick = interval // max(_LEAST_TICKS, -(-interval // _LONGEST_TICK_NS))
+        self._pace = Pace(interval)
         self._tell(wanted)
 
     def _open(self, key: _SenderKey) -> TunnelSender:
