@@ -100,10 +100,16 @@ class Place:
     @classmethod
     def of(cls, end: End) -> Place | None:
         """None if there is no such namespace."""
-        try:
-            return cls(end, (netns.NETNS_DIR / end.namespace).stat().st_ino)
-        except OSError:
-            return None
+        inode = inode_of(end.namespace)
+        return None if inode is None else cls(end, inode)
+
+
+def inode_of(namespace: str) -> int | None:
+    """What tells a namespace from another that had its name before; None if there is none."""
+    try:
+        return (netns.NETNS_DIR / namespace).stat().st_ino
+    except OSError:
+        return None
 
 
 class Reflector:
