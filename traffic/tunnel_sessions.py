@@ -315,6 +315,7 @@ class TunnelSession:
             for session in self._sessions.values():
                 session.give_up(over.departed)
             self._silent += over.number > self._answered_through
+            self._forget_answered()
         return self._now(False, now) if self._silent >= self._timing.lost else None
 
     def complete(self, now: UnixNs) -> Iterator[TunnelWindow]:
@@ -335,8 +336,11 @@ class TunnelSession:
         if not rounds or number < rounds[0].number:
             return  # given up, and remembered only because the host's clock was set back
         rounds[number - rounds[0].number].waiting -= 1
-        while rounds and not rounds[0].waiting:
-            rounds.popleft()
+        self._forget_answered()
+
+    def _forget_answered(self) -> None:
+        while self._rounds and not self._rounds[0].waiting:
+            self._rounds.popleft()
 
     def _now(self, up: bool, at: UnixNs) -> Liveness | None:
         if up is self._up:
