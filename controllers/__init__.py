@@ -8,4 +8,5 @@ srv6/        the core of the SRv6 underlay: paths, SR Policies, SIDs, TI-LFA, wi
 learning.py  the core of the learning switch, without I/O              apps/        os-ken apps: shims around the cores
 osken.py     the fence around os-ken, which has no types               ovs.py       a private Open vSwitch for each CPE
 launch.py    `python -m controllers.launch`: the controller's process
+ryu_alias.py, appfile.py  `ryu` as a name of os-ken, and applications in files of the user's
 """

@@ -104,7 +104,7 @@ class AddFlow:
 
     A packet that matches passes `meter`, has `actions` done, `metadata` written and goes on to table `goto`; with none
     of these it is dropped. The flow goes away `hard_timeout_s` after it was added, or after `idle_timeout_s` without a
-    packet; 0 for never.
+    packet; 0 for never. Of one that is `watched` the switch tells when somebody has removed it.
     """
 
     table: int
@@ -117,6 +117,7 @@ class AddFlow:
     metadata: Masked | None = None
     meter: int | None = None
     cookie: int = 0
+    watched: bool = False
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,11 @@ def more_follows(reply: Any) -> bool:
     return bool(reply.flags & ofp.OFPMPF_REPLY_MORE)
 
 
+def removed_by_somebody(removal: Any) -> bool:
+    """Whether a flow was removed, or what it uses, and did not just time out (§7.4.2)."""
+    return removal.reason not in {ofp.OFPRR_IDLE_TIMEOUT, ofp.OFPRR_HARD_TIMEOUT}
+
+
 def describe(message: Any) -> dict[str, object]:
     """A message that we sent, for people: what was asked of which flow, group or meter."""
     request: dict[str, object] = {"message": type(message).__name__}
@@ -155,6 +160,7 @@ def read_flow(stats: Any) -> AddFlow:
         hard_timeout_s=stats.hard_timeout,
         idle_timeout_s=stats.idle_timeout,
         cookie=stats.cookie,
+        watched=bool(stats.flags & ofp.OFPFF_SEND_FLOW_REM),
         **found,
     )
 
@@ -196,6 +202,7 @@ def _add(datapath: Any, flow: AddFlow) -> Any:
         priority=flow.priority,
         idle_timeout=flow.idle_timeout_s,
         hard_timeout=flow.hard_timeout_s,
+        flags=ofp.OFPFF_SEND_FLOW_REM if flow.watched else 0,
         match=_match(flow.match),
         instructions=instructions,
     )
@@ -252,7 +259,9 @@ def _read_action(action: Any) -> Action:
         case parser.OFPActionSetField():
             return SetField(action.key, action.value)
         case parser.NXActionRegMove(src_ofs=0, dst_ofs=0):
-            return Move(action.src_field, action.dst_field, action.n_bits)
+            # Open vSwitch answers with the older names of the same fields.
+            source, target = (name.removesuffix("_nxm") for name in (action.src_field, action.dst_field))
+            return Move(source, target, action.n_bits)
         case parser.OFPActionDecNwTtl():
             return DecTtl()
     return Unknown(str(action))

@@ -13,9 +13,11 @@ import os
 import socket
 import threading
 from argparse import Namespace
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import update_wrapper
+from importlib import import_module
+from inspect import getmembers, isclass
 from typing import Any, TypeVar
 
 from os_ken import cfg
@@ -36,10 +38,12 @@ from controllers.flows import Change, SwitchState
 
 _log = logging.getLogger(__name__)
 
-_REMEMBERED = 1024
-"""Messages that a connection remembers: an error follows its cause within milliseconds."""
+_REMEMBERED = 16_384
+"""Messages that a connection remembers: those of a whole overlay, which are queued before the first error comes."""
 
 _ETHERNET_HEADER = 14
+
+_CLOSING_S = 2
 
 _KEEPALIVE = (
     # A CPE whose namespace is gone says no goodbye: it is given up after 15 s of silence.
@@ -110,7 +114,7 @@ class Refused:
 class App(OSKenApp):  # type: ignore[misc]
     """The base of our apps; os-ken calls the methods marked `on_…`, one at a time, in a thread of the app's own."""
 
-    OFP_VERSIONS = (ofproto_v1_3.OFP_VERSION,)
+    OFP_VERSIONS: tuple[int, ...] | None = (ofproto_v1_3.OFP_VERSION,)
 
     options: Namespace
     """The launcher's command line, the same for all apps."""
@@ -147,6 +151,11 @@ def on_tables(handler: Callable[[AnyApp, Tables], None]) -> Callable[[AnyApp, An
     return _on(replies, [MAIN_DISPATCHER], handler, _tables)
 
 
+def on_flow_removed(handler: Callable[[AnyApp, Datapath], None]) -> Callable[[AnyApp, Any], None]:
+    """Mark the method to call when a switch says that somebody has removed a flow that is `watched`."""
+    return _on(ofp_event.EventOFPFlowRemoved, [MAIN_DISPATCHER], handler, _removed)
+
+
 def on_refused(handler: Callable[[AnyApp, Refused], None]) -> Callable[[AnyApp, Any], None]:
     """Mark the method to call for each OpenFlow error of a switch."""
     states = [HANDSHAKE_DISPATCHER, CONFIG_DISPATCHER, MAIN_DISPATCHER]
@@ -165,21 +174,38 @@ class StartError(Exception):
     """An app cannot start; the message says why."""
 
 
-def start(listener: socket.socket | None, app_modules: Iterable[str], options: Namespace) -> None:
+class _Manager(AppManager):  # type: ignore[misc]
+    """Takes apps by their modules' names only; os-ken would rather load a file or folder that is called the same."""
+
+    def load_app(self, name: str) -> type[OSKenApp] | None:
+        module = import_module(name)
+        apps = getmembers(module, lambda found: isclass(found) and issubclass(found, OSKenApp))
+        return next((found for _, found in apps if found.__module__ == name), None)
+
+
+def start(
+    listener: socket.socket | None, app_modules: Iterable[str], options: Namespace, arguments: Sequence[str] = ()
+) -> None:
     """Load the apps and serve switches, if any, on `listener` from threads.
 
-    LookupError for a module without an app, StartError from an app that cannot start.
+    `arguments` are options of os-ken and of the apps, such as `--observe-links`. LookupError for a module without an
+    app, StartError from an app that cannot start.
     """
     App.options = options
     hub.TaskExit = _TaskExit
-    cfg.CONF(args=[], project="bearerlab", default_config_files=[])
     # os-ken would bind in a thread, where nobody hears that the port is taken: our listener takes its place.
     ofp_handler.OpenFlowController = lambda: (lambda: _accept(listener)) if listener else (lambda: None)
-    manager = AppManager.get_instance()
+    AppManager._instance = manager = _Manager()
     for module in app_modules:
         if manager.load_app(module) is None:
             raise LookupError(f"{module}: no os-ken app in this module")
         manager.load_apps([module])
+    # After the imports: they add options. ryu-manager has discovery's, too.
+    import_module("os_ken.topology.switches")
+    try:
+        cfg.CONF(args=list(arguments), project="bearerlab", default_config_files=[])
+    except SystemExit as error:  # it has said what is wrong
+        raise StartError(f"no app has the options {' '.join(arguments)}") from error
     manager.instantiate_apps(**manager.create_contexts())
 
 
@@ -196,9 +222,15 @@ def apis() -> list[Any]:
 
 
 def close() -> None:
-    """Let every app take down what it has outside of this process."""
+    """Let every app take down what it has outside of this process; others than ours have two seconds for it."""
     for app in AppManager.get_instance().applications.values():
-        app.close()
+        if isinstance(app, App):
+            app.close()
+        else:
+            # It may wait for threads that do not end without eventlet's way of ending them.
+            closing = threading.Thread(target=app.close, daemon=True)
+            closing.start()
+            closing.join(_CLOSING_S)
 
 
 def _on(
@@ -225,6 +257,10 @@ def _tables(event: Any) -> Tables | None:
     connection.tables = openflow.with_part(connection.tables, message)
     complete = isinstance(event, ofp_event.EventOFPFlowStatsReply) and not openflow.more_follows(message)
     return Tables(Datapath(connection), connection.tables) if complete else None
+
+
+def _removed(event: Any) -> Datapath | None:
+    return Datapath(event.msg.datapath) if openflow.removed_by_somebody(event.msg) else None
 
 
 def _packet_in(event: Any) -> PacketIn | None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from controllers.flows import SwitchState
 from controllers.joint import underlay as joint
 from controllers.joint.model import Mode
 from controllers.northbound.overlay import MeasurementsBody, windows
@@ -30,6 +31,8 @@ class OverlayShell:
     def __init__(self, core: Controller, underlay: Underlay | None) -> None:
         self._core, self._underlay = core, underlay
         self._datapaths: dict[str, Datapath] = {}
+        self._asked: dict[Datapath, bool] = {}
+        """Switches that have not answered yet what they have; True if something has changed there meanwhile."""
         self._lock = threading.Lock()
 
     async def read(self, look: Callable[[Controller], Found]) -> Found:
@@ -55,12 +58,26 @@ class OverlayShell:
         with self._lock:
             if edge := self._core.edge_of(datapath.dpid):
                 self._datapaths[edge] = datapath
-                datapath.ask_tables()
+                self._ask(datapath)
         self.happens(lambda core, _: core.switch_up(datapath.dpid))
+
+    def told(self, datapath: Datapath, state: SwitchState) -> None:
+        """A switch has told what it has."""
+        self.happens(lambda core, _: core.tables(datapath.dpid, state))
+        with self._lock:
+            if self._asked.pop(datapath, False):
+                self._ask(datapath)
+
+    def doubted(self, datapath: Datapath) -> None:
+        """A switch may not have what it should: somebody has taken it away. It is asked, once for however much."""
+        with self._lock:
+            if datapath in self._datapaths.values():
+                self._ask(datapath)
 
     def disconnected(self, datapath: Datapath) -> None:
         """A connection has ended."""
         with self._lock:
+            self._asked.pop(datapath, None)
             edge = self._core.edge_of(datapath.dpid)
             if edge is None or self._datapaths.get(edge) != datapath:
                 return
@@ -71,6 +88,13 @@ class OverlayShell:
         """Let something happen to the core, from any thread."""
         with self._lock:
             self._perform(happening(self._core, time.monotonic()))
+
+    def _ask(self, datapath: Datapath) -> None:
+        if datapath in self._asked:
+            self._asked[datapath] = True
+        else:
+            self._asked[datapath] = False
+            datapath.ask_tables()
 
     def _perform(self, effects: Iterable[Effect]) -> None:
         for effect in effects:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -25,6 +26,9 @@ from testbed.errors import RunInvalidError
 from testbed.plan.model import PlannedEdge, PlannedTunnel
 
 BRIDGE = "br0"
+
+ALL_PROTOCOLS = ("OpenFlow10", "OpenFlow11", "OpenFlow12", "OpenFlow13", "OpenFlow14", "OpenFlow15")
+"""What Open vSwitch speaks by itself, as under Mininet."""
 
 _SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 _LOG_TO_STDERR = ("-vsyslog:off", "-vconsole:info")
@@ -71,6 +75,8 @@ class Switch:
     datapath_type: str = "netdev"
     edge: PlannedEdge | None = None
     """What it has beside `interfaces` as an edge of an overlay."""
+    protocols: tuple[str, ...] = ("OpenFlow13",)
+    """The versions that it speaks."""
 
     @property
     def database(self) -> str:
@@ -116,7 +122,7 @@ def configure_argv(switch: Switch) -> tuple[str, ...]:
     settings = (
         f"datapath_type={switch.datapath_type}",
         f"other-config:datapath-id={switch.datapath_id:016x}",
-        "protocols=OpenFlow13",
+        f"protocols={','.join(switch.protocols)}",
         f"fail-mode={'secure' if switch.controller else 'standalone'}",
     )
     argv = [*_vsctl(switch), "--", "add-br", BRIDGE, "--", "set", "bridge", BRIDGE, *settings]
@@ -136,11 +142,16 @@ def _edge(edge: PlannedEdge, datapath_type: str) -> Iterator[str]:
         # It switches by itself, as it has no controller.
         yield from ("fail-mode=standalone", f'other-config:hwaddr="{bridge.mac}"')
         yield from ("--", "add-port", bridge.name, bridge.ifname)
+        # Unless it is told, it is sometimes left with 1500, and the kernel puts no VXLAN into more.
+        yield from ("--", "set", "interface", bridge.name, f"mtu_request={bridge.mtu}")
     for tunnel in edge.tunnels:
         yield from ("--", "add-port", BRIDGE, tunnel.name, "--", "set", "interface", tunnel.name, *_vxlan(tunnel))
     probes = edge.probes
     yield from ("--", "add-port", BRIDGE, probes.ifname, "--", "set", "interface", probes.ifname, "type=internal")
     yield from (f"ofport_request={probes.port}", f'mac="{probes.mac}"')
+    if replicas := edge.replicas:
+        yield from ("--", "add-port", BRIDGE, replicas.ifname, "--", "set", "interface", replicas.ifname)
+        yield from ("type=internal", f"ofport_request={replicas.port}", f"mtu_request={replicas.mtu}")
 
 
 def _vxlan(tunnel: PlannedTunnel) -> Iterator[str]:
@@ -169,6 +180,32 @@ def private_ovs(switch: Switch, spawn: Spawn) -> Iterator[Switch]:
         yield switch
     finally:
         _take_down(switch, daemons)
+
+
+@contextmanager
+def handed_over(directory: Path, controller: str) -> Iterator[None]:
+    """Give a switch that runs in `directory` to another controller; afterwards it is its own one's again.
+
+    It is empty at first, each time: a controller begins with no flows. OvsError if the switch does not answer.
+    """
+    switch = Switch(directory, 0, ())
+    own = _run(switch, (*_vsctl(switch), "get-controller", BRIDGE)).strip()
+    spoken = _run(switch, (*_vsctl(switch), "get", "bridge", BRIDGE, "protocols"))
+    protocols = re.findall(r"OpenFlow\d+", spoken)
+    _give(switch, controller, ALL_PROTOCOLS)
+    try:
+        yield
+    finally:
+        _give(switch, own, protocols)
+
+
+def _give(switch: Switch, controller: str, protocols: Sequence[str]) -> None:
+    """Without a controller in between, so that the one before is gone when the tables are emptied."""
+    _run(switch, (*_vsctl(switch), "del-controller", BRIDGE))
+    _run(switch, ("ovs-ofctl", "-O", "OpenFlow13", "del-flows", switch.openflow))
+    settings = ("set", "bridge", BRIDGE, f"protocols={','.join(protocols)}", "--", "set-controller", BRIDGE, controller)
+    out_of_band = ("--", "set", "controller", BRIDGE, "connection-mode=out-of-band")
+    _run(switch, (*_vsctl(switch), "--", *settings, *out_of_band))
 
 
 def _vsctl(switch: Switch) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ DIR=build/vm
 LAUNCHER=virtme-ng==1.42
 UML_TESTS=(
     tests/netns/test_links_netem.py tests/netns/test_links_conformance.py
-    tests/netns/test_controllers_ovs.py tests/netns/test_traffic_linkprobe.py tests/scenario/test_netem.py
+    tests/netns/test_controllers_ovs.py tests/netns/test_overlay.py
+    tests/netns/test_traffic_linkprobe.py tests/scenario/test_netem.py
 )
 QEMU_TESTS=(tests/netns/test_doctor_vrf.py tests/netns/test_srv6_vrf.py)
 # An emulated processor had better read its clock without leaving the guest, and do nothing for safety's sake.

@@ -127,6 +127,6 @@ Ratio = Annotated[
 """A share from 0 to 1, written as a percentage."""
 
 
-def counted(number: int, noun: str) -> str:
-    """`1 step`, `2 steps`, `1,000 steps`."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """`1 step`, `2 steps`, `1,000 steps`; `plural` is for nouns that take more than an s."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

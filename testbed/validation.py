@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic_core import ErrorDetails
@@ -36,6 +38,50 @@ def problem(detail: ErrorDetails, location: Location | None = None, *, known_key
             return Problem(f"{where}.{_discriminator(context)}", f'"{context["tag"]}"', context["expected_tags"])
         case _:
             return Problem(where, _show(detail["input"]), _want(detail))
+
+
+def unknown_key(schema: Mapping[str, Any], location: Location) -> Problem:
+    """The problem of a key at `location` that a JSON Schema does not have, with those that it has there."""
+    known, meant = _known_keys(schema, location), meant_key(schema, location)
+    if location[-1] in known:
+        return Problem(path_text(location), "a key of another kind than those beside it", "keys of one kind")
+    want = f"one of {', '.join(known)}" if known else "a known key"
+    return Problem(path_text(location), "an unknown key", want, f'did you mean "{meant}"?' if meant else "")
+
+
+def meant_key(schema: Mapping[str, Any], location: Location) -> str | None:
+    """The known key that an unknown one at `location` looks like."""
+    return next(iter(get_close_matches(str(location[-1]), _known_keys(schema, location), n=1)), None)
+
+
+def _known_keys(schema: Mapping[str, Any], location: Location) -> list[str]:
+    """The keys that are known where `location` names one that is not."""
+    node: Any = schema
+    for part in location[:-1]:
+        node = _descend(schema, node, part)
+    return sorted({key for option in _options(schema, node) for key in option.get("properties", {})})
+
+
+def _options(schema: Mapping[str, Any], node: Any) -> list[Any]:
+    if "$ref" in node:
+        return _options(schema, schema["$defs"][node["$ref"].rpartition("/")[2]])
+    options = [*node.get("anyOf", ()), *node.get("oneOf", ())]
+    return [flat for option in options for flat in _options(schema, option)] if options else [node]
+
+
+def _descend(schema: Mapping[str, Any], node: Any, part: str | int) -> Any:
+    children = []
+    for option in _options(schema, node):
+        if isinstance(part, int):
+            children.append(option.get("items", {}))
+        else:
+            children.append(option.get("properties", {}).get(part) or _any_value(option) or {})
+    return {"anyOf": [child for child in children if isinstance(child, dict) and child]} if any(children) else {}
+
+
+def _any_value(schema: Any) -> Any:
+    """What the values of a mapping are, whatever their keys."""
+    return schema.get("additionalProperties") or next(iter(schema.get("patternProperties", {}).values()), None)
 
 
 _MISSING = "this key, which has to be there"

@@ -30,7 +30,12 @@ class SdwanApp(osken.App):
     @osken.on_tables
     def tables(self, tables: osken.Tables) -> None:
         """It has told what it has."""
-        self._shell.happens(lambda core, _: core.tables(tables.datapath.dpid, tables.state))
+        self._shell.told(tables.datapath, tables.state)
+
+    @osken.on_flow_removed
+    def flow_removed(self, datapath: osken.Datapath) -> None:
+        """It has lost a flow."""
+        self._shell.doubted(datapath)
 
     @osken.on_switch_down
     def switch_down(self, datapath: osken.Datapath) -> None:

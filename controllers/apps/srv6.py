@@ -36,9 +36,8 @@ class Srv6App(osken.App):
     def _start(self, network: Network, store: PolicyStore) -> None:
         namespaces = {router.name: router.namespace for router in network.routers}
         monitor = Monitor(namespaces, _interfaces(network))
-        core = Controller(as_found(network, monitor.found), [body.policy(network.block) for body in store.policies])
-        for removed in {policy.id for policy in core.policies}.intersection(store.removed):
-            core.remove_policy(removed)
+        added = [body.policy(network.block) for body in store.policies]
+        core = Controller(as_found(network, monitor.found), added, store.removed)
         prepare(network.routers, core.states, network.link_mtu)
         self.underlay = Underlay(core, partial(Installer, namespaces))
         self.underlay.start()

@@ -11,7 +11,7 @@ from enum import Enum, auto
 from controllers.joint.model import Objective
 from controllers.joint.problem import NONE, Problem, Way
 
-Score = tuple[int, int, int, int, int]
+Score = tuple[int, int, int, int, int, int]
 """What to minimise: load above the limits, which is 0 in every plan, and then the fields of Objective."""
 
 
@@ -56,15 +56,16 @@ class Assignment:
         }
         self._trail: list[Change] = []
         terms = [problem.terms(demand, way) for demand, way in enumerate(self.ways)]
-        self._violations = sum(violation for violation, _ in terms)
-        self._price = sum(cost for _, cost in terms)
+        self._violations = sum(each.violation for each in terms)
+        self._rank = sum(each.rank for each in terms)
+        self._price = sum(each.cost for each in terms)
         over = (max(0, load - capacity) for load, capacity in zip(self.loads, problem.capacities, strict=True))
         self._excess, self._overrun, self._moves = 0, sum(over), 0
 
     @property
     def score(self) -> Score:
         """Compare with `<`: less is better."""
-        return self._excess, self._violations, self._overrun, self._price, self._moves
+        return self._excess, self._violations, self._overrun, self._rank, self._price, self._moves
 
     @property
     def excess(self) -> int:
@@ -74,12 +75,12 @@ class Assignment:
     @property
     def objective(self) -> Objective:
         """Of what is assigned now."""
-        return Objective(self._violations, self._overrun, self._price, self._moves)
+        return Objective(self._violations, self._overrun, self._rank, self._price, self._moves)
 
     @property
     def cost(self) -> int:
         """What the ways taken cost, in millionths, without what moves are charged."""
-        return sum(self.problem.terms(demand, way)[1] for demand, way in enumerate(self.ways))
+        return sum(self.problem.terms(demand, way).cost for demand, way in enumerate(self.ways))
 
     def changes(self) -> Iterator[Change]:
         """What differs from the start."""
@@ -158,8 +159,9 @@ class Assignment:
         problem, old, new = self.problem, self.ways[demand], self.way(self.tunnels[demand])
         self.ways[demand] = new
         was, now = problem.terms(demand, old), problem.terms(demand, new)
-        self._violations += now[0] - was[0]
-        self._price += now[1] - was[1]
+        self._violations += now.violation - was.violation
+        self._rank += now.rank - was.rank
+        self._price += now.cost - was.cost
         need = problem.needs[demand]
         left, entered = problem.offer(old).resources, problem.offer(new).resources
         for resource in left:

@@ -6,6 +6,7 @@ lines of the objective are minimised one after the other, each then held.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from itertools import chain
 from typing import TypeVar
@@ -29,6 +30,23 @@ Value = TypeVar("Value", int, Way)
 
 class SolverError(RuntimeError):
     """HiGHS found no optimum; the present placement always is a solution, so the numbers are beyond it."""
+
+
+def _announce() -> None:
+    """Let HiGHS say its name and licence now, to standard error: the first solver of a process says it to descriptor 1.
+
+    Standard output is for events; no option keeps HiGHS from writing there before it has options.
+    """
+    kept = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        highspy.Highs()  # type: ignore[no-untyped-call]
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+_announce()
 
 
 def solve(problem: Problem) -> Assignment:
@@ -87,13 +105,14 @@ class _Model:
 
     def solve(self) -> Assignment:
         """Minimise line by line, and read the last solution."""
-        violations, costs, moves = [], [], []
+        violations, ranks, costs, moves = [], [], [], []
         for demand, takes in enumerate(self.takes):
             for way, take in takes.items():
-                violation, cost = self.problem.terms(demand, way)
+                terms = self.problem.terms(demand, way)
                 moved = way.tunnel != self.problem.start_tunnels[demand]
-                violations.append(take * violation)
-                costs.append(take * ((cost + moved * self.problem.demand_fees[demand]) / MILLION))
+                violations.append(take * terms.violation)
+                ranks.append(take * terms.rank)
+                costs.append(take * ((terms.cost + moved * self.problem.demand_fees[demand]) / MILLION))
                 moves.append(take * int(moved))
         for choices, start, fees in (
             (self.colors, self.problem.start_policies, self.problem.tunnel_fees),
@@ -104,8 +123,14 @@ class _Model:
                     if value != start[number]:
                         costs.append(chosen * (fees[number] / MILLION))
                         moves.append(chosen * 1)
-        for terms, slack in ((violations, 0.5), (self.overruns, TOLERANCE), (costs, TOLERANCE), (moves, 0.5)):
-            self._minimise(self._sum(terms), slack)
+        for line, slack in (
+            (violations, 0.5),
+            (self.overruns, TOLERANCE),
+            (ranks, 0.5),
+            (costs, TOLERANCE),
+            (moves, 0.5),
+        ):
+            self._minimise(self._sum(line), slack)
         return self._solution()
 
     def _minimise(self, line: Linear, slack: float) -> None:

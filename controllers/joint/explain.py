@@ -72,7 +72,7 @@ class _Story:
         head = f"{after.demands[demand].name} moved from {self._place(old)} to {self._place(new)}: "
         if new == NOWHERE:
             return head + f"{self._wrong(before, demand)}, and nothing else can carry it"
-        more = (after.terms(demand, new)[1] - before.terms(demand, old)[1]) / 1e6
+        more = (after.terms(demand, new).cost - before.terms(demand, old).cost) / 1e6
         cost = "the same" if not more else f"{abs(more):.1f} {'more' if more > 0 else 'less'}"
         gives = f"{self._by(new)} {_gives(after.demands[demand].sla, after.offer(new).quality)} and costs {cost}"
         return f"{head}{self._why(demand, old, new)}; {gives}"
@@ -89,9 +89,10 @@ class _Story:
             return f"{self._by(stay)} {_gives(after.demands[demand].sla, after.offer(stay).quality)}"
         if crowded := self._crowded([demand], stay):
             return crowded
-        if after.terms(demand, new)[1] < before.terms(demand, old)[1]:
-            return f"{self._by(new)} is cheaper"
-        return "it makes way for others"
+        was, now = before.terms(demand, old), after.terms(demand, new)
+        if now.rank == was.rank and now.cost >= was.cost:
+            return "it makes way for others"
+        return f"{self._by(new)} is {'preferred' if now.rank < was.rank else 'cheaper'}"
 
     def _below(self, old: dict[int, Way]) -> str:
         """Why what is below demands changed from `old`."""
@@ -109,7 +110,7 @@ class _Story:
         for way in dict.fromkeys(old.values()):
             if crowded := self._crowded(old, way):
                 return crowded
-        saved = sum(after.terms(each, way)[1] - after.terms(each, now[each])[1] for each, way in old.items())
+        saved = sum(after.terms(each, way).cost - after.terms(each, now[each]).cost for each, way in old.items())
         return f"it costs {saved / 1e6:.1f} less" if saved > 0 else "it makes way for others"
 
     def _crowded(self, demands: Iterable[int], way: Way) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from controllers.joint.assignment import Assignment, Change, Kind
-from controllers.joint.problem import Problem, Way
+from controllers.joint.problem import Problem, Terms, Way
 from controllers.joint.quality import KEPT
 
 EFFORT = 6_000
@@ -79,7 +79,7 @@ class _Search:
     def _urgency(self, demand: int) -> tuple[int, float, int, int]:
         """Violations first, by weight; then what is hard to place: tight and large."""
         who = self.problem.demands[demand]
-        violation, _ = self.problem.terms(demand, self.assignment.ways[demand])
+        violation = self.problem.terms(demand, self.assignment.ways[demand]).violation
         return -violation, -who.sla.tightness, -who.needs_bps, demand
 
     def _improve(self, demand: int) -> bool:
@@ -115,10 +115,10 @@ class _Search:
         terms = self._terms(demand, here)
         return [way for way in ways if self._terms(demand, way) < terms]
 
-    def _terms(self, demand: int, way: Way) -> tuple[int, int]:
-        violation, cost = self.problem.terms(demand, way)
+    def _terms(self, demand: int, way: Way) -> Terms:
+        terms = self.problem.terms(demand, way)
         moved = way.tunnel != self.problem.start_tunnels[demand]
-        return violation, cost + moved * self.problem.demand_fees[demand]
+        return terms._replace(cost=terms.cost + moved * self.problem.demand_fees[demand])
 
     def _all_ways(self, demand: int) -> tuple[Way, ...]:
         return tuple(way for tunnel in self.problem.tunnel_choices[demand] for way in self._over(tunnel))
@@ -142,7 +142,7 @@ class _Search:
         if now.excess:
             return
         for demand in self._disturbed(now.since(mark)):
-            if demand not in settled and self.problem.terms(demand, now.ways[demand])[0] > KEPT:
+            if demand not in settled and self.problem.terms(demand, now.ways[demand]).violation > KEPT:
                 self._try(demand, self._promising(demand), settle=False)
 
     def _disturbed(self, changes: tuple[Change, ...]) -> list[int]:

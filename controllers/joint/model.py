@@ -89,7 +89,8 @@ class Tunnel:
 class Demand:
     """An application's flow between two CPEs. `weight` is how much a violation of it counts.
 
-    `transports` are those that it may use; None for all.
+    `transports` are those that it may use; None for all. Of those that keep its SLA it wants the first of `preferred`,
+    whatever that costs; the cheapest without any.
     """
 
     name: str
@@ -100,6 +101,7 @@ class Demand:
     sla_class: str = ""
     weight: int = 1
     transports: frozenset[str] | None = None
+    preferred: tuple[str, ...] = ()
 
     @property
     def needs_bps(self) -> int:
@@ -109,6 +111,10 @@ class Demand:
     def may_use(self, transport: str) -> bool:
         """Whether its policy lets it."""
         return self.transports is None or transport in self.transports
+
+    def rank(self, transport: str) -> int:
+        """How many transports it prefers to this one."""
+        return self.preferred.index(transport) if transport in self.preferred else len(self.preferred)
 
 
 @dataclass(frozen=True)
@@ -215,6 +221,7 @@ class Objective:
 
     violations: int
     overrun_bps: int
+    rank: int
     price: int
     moves: int
 

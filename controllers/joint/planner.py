@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 
-from controllers.joint import heuristic
+from controllers.joint import exact, heuristic
 from controllers.joint.assignment import Assignment, Change, Kind
 from controllers.joint.model import (
     ColorMove,
@@ -22,11 +23,27 @@ from controllers.joint.ordering import in_order
 from controllers.joint.problem import NONE, SAVING, Problem
 from controllers.joint.quality import DOWN, KEPT, breaches
 
+_log = logging.getLogger(__name__)
+
 Solver = Callable[[Problem], Assignment]
-"""`heuristic.solve` or `exact.solve`."""
+"""`best`, `heuristic.solve` or `exact.solve`."""
+
+SMALL = 20
+"""Demands: up to here the best plan is there in time, and the heuristic misses it where capacity is scarce."""
 
 
-def plan(state: State, mode: Mode = Mode.JOINT, solve: Solver = heuristic.solve, saving: float = SAVING) -> Plan:
+def best(problem: Problem) -> Assignment:
+    """The best assignment of a small problem, a good one of a large one."""
+    if len(problem.demands) > SMALL:
+        return heuristic.solve(problem)
+    try:
+        return exact.solve(problem)
+    except exact.SolverError as error:
+        _log.warning("%s; the heuristic plans instead", error)
+        return heuristic.solve(problem)
+
+
+def plan(state: State, mode: Mode = Mode.JOINT, solve: Solver = best, saving: float = SAVING) -> Plan:
     """What to do about `state`. Nothing moves for less than the share `saving` of what it costs now."""
     problem = Problem(state, mode, saving)
     found = Assignment(problem) if mode is Mode.STATIC else solve(problem)

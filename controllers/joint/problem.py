@@ -35,6 +35,14 @@ class Offer(NamedTuple):
     price_per_mbps: float
 
 
+class Terms(NamedTuple):
+    """What a way adds to the lines of the objective that are sums over demands."""
+
+    violation: int
+    rank: int
+    cost: int
+
+
 NOWHERE = Way(NONE, NONE, NONE)
 
 
@@ -61,7 +69,7 @@ class Problem:
         )
         self.routes = tuple(tuple(sorted(policy.routes, key=lambda route: route.name)) for policy in self.policies)
         self._offers: dict[Way, Offer] = {}
-        self._terms: dict[tuple[int, Way], tuple[int, int]] = {}
+        self._terms: dict[tuple[int, Way], Terms] = {}
         self._set_start(state.placement)
         self._set_choices()
         self._set_loads()
@@ -116,7 +124,7 @@ class Problem:
             way = self.start_way(tunnel)
             for resource in self.offer(way).resources:
                 loads[resource] += self.needs[demand]
-            costs[demand] = self.terms(demand, way)[1]
+            costs[demand] = self.terms(demand, way).cost
             if tunnel != NONE:
                 self.tunnel_fees[tunnel] += costs[demand]
             if way.policy != NONE:
@@ -170,14 +178,15 @@ class Problem:
                 )
         return Offer(quality, tuple(self._number[name] for name in dict.fromkeys(names)), price)
 
-    def terms(self, demand: int, way: Way) -> tuple[int, int]:
-        """What `way` is to `demand`: weight × severity, and its cost."""
+    def terms(self, demand: int, way: Way) -> Terms:
+        """What `way` is to `demand`: weight × severity, weight × rank of its transport, and its cost."""
         key = demand, way
         found = self._terms.get(key)
         if found is None:
             who, offer = self.demands[demand], self.offer(way)
             cost = round(offer.price_per_mbps * who.needs_bps)
-            found = self._terms[key] = who.weight * self.severity(demand, way), cost
+            rank = 0 if way.tunnel == NONE else who.rank(self.tunnels[way.tunnel].transport)
+            found = self._terms[key] = Terms(who.weight * self.severity(demand, way), who.weight * rank, cost)
         return found
 
     def severity(self, demand: int, way: Way) -> int:

@@ -1,6 +1,7 @@
 """A link that is up again is reported once the neighbour answers on it, as an IGP's adjacency comes up by hellos.
 
-Neighbour discovery on a link that has just come up may take a second. Traffic that is sent there before waits for it.
+That a carrier is there says nothing of the other end: it may have no address yet, and what is sent there is lost. Where
+the neighbour's MAC address is not known before, discovery may take a second, and traffic waits for it.
 """
 
 from __future__ import annotations

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from controllers import threads
-from controllers.kernel.commands import CommandError, Done, ip_batch, refused, run
+from controllers.kernel.commands import CommandError, Done, NamespaceGoneError, ip_batch, refused, run
 from controllers.kernel.readback import read_routers
 from controllers.srv6.fib import RouterState, changes
 
@@ -143,13 +143,7 @@ class Installer:
                 self._install(some)
 
     def _install(self, wanted: Mapping[str, RouterState]) -> None:
-        try:
-            for router in self._read(wanted):
-                self._is_gone(router)
-        except CommandError as error:
-            for router in wanted:
-                self._report(RouteRefused(router, "reading its routes back", str(error)))
-            return
+        self._read(wanted)
         there = {router: state for router, state in wanted.items() if router in self._has}
         lines = {router: changes(self._has[router], state) for router, state in there.items()}
         batches = {(router, version): some for router, each in lines.items() for version, some in each.items()}
@@ -169,12 +163,17 @@ class Installer:
                 found[router, version] = again
         return found
 
-    def _read(self, routers: Mapping[str, RouterState]) -> Iterator[str]:
-        """Read back what is not known; the routers that are gone."""
+    def _read(self, routers: Iterable[str]) -> None:
+        """Read back what is not known; one router that cannot be read does not keep others from what they need."""
         unknown = {router: self._namespaces[router] for router in routers if router not in self._has}
-        if unknown:
-            self._has |= (found := read_routers(unknown))
-            yield from unknown.keys() - found.keys()
+        for router, found in read_routers(unknown).items():
+            match found:
+                case RouterState():
+                    self._has[router] = found
+                case NamespaceGoneError():
+                    self._is_gone(router)
+                case CommandError():
+                    self._report(RouteRefused(router, "reading its routes back", str(found)))
 
     def _conclude(self, router: str, done: Done, *, last: bool) -> tuple[str, ...]:
         if done.gone:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
-from controllers.kernel.commands import Command, Done, run
+from controllers.kernel.commands import Command, CommandError, Done, run
 from controllers.srv6.fib import (
     MAIN_TABLE,
     PROTOCOL,
@@ -30,12 +30,11 @@ _SID_BITS = 16
 _OURS = str(PROTOCOL)
 
 
-def read_routers(namespaces: Mapping[str, str]) -> dict[str, RouterState]:
-    """Router → what its kernel has of us, without marks and VRFs; without the routers that are gone. CommandError."""
+def read_routers(namespaces: Mapping[str, str]) -> dict[str, RouterState | CommandError]:
+    """Router → what its kernel has of us, without marks and VRFs, or why it cannot be read (NamespaceGoneError)."""
     asked = _questions()
     done = iter(run(Command(namespace, argv) for namespace in namespaces.values() for argv in asked))
-    answers = {router: [next(done) for _ in asked] for router in namespaces}
-    return {router: _state(answer) for router, answer in answers.items() if not any(each.gone for each in answer)}
+    return {router: _state_or_error([next(done) for _ in asked]) for router in namespaces}
 
 
 def read_router(namespace: str) -> RouterState:
@@ -54,6 +53,13 @@ def _questions() -> tuple[tuple[str, ...], ...]:
     routes = [("ip", f"-{version}", "-j", "-d", "route", "show", "table", "all", "proto", _OURS) for version in (4, 6)]
     # -d: who has made a rule is a detail.
     return (*routes, *(("ip", f"-{version}", "-j", "-d", "rule") for version in (4, 6)))
+
+
+def _state_or_error(answers: Sequence[Done]) -> RouterState | CommandError:
+    try:
+        return _state(answers)
+    except CommandError as error:
+        return error
 
 
 def _state(answers: Sequence[Done]) -> RouterState:

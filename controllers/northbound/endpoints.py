@@ -60,6 +60,8 @@ class Endpoint:
     query: type[BaseModel] = Nothing
     body: type[BaseModel] | None = None
     errors: tuple[HTTPStatus, ...] = ()
+    names: str = ""
+    """The operation that says which names in a body are unknown, if something else is wrong with it."""
 
     def __str__(self) -> str:
         """`GET /v1/topology`."""
@@ -80,6 +82,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         status=HTTPStatus.CREATED,
         query=Strict,
         body=PolicyBody,
+        names="unknown_names",
         errors=(HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT),
     ),
     Endpoint("policy", "GET", _ONE_POLICY, "One policy", PolicyView, where=PolicyName, errors=(HTTPStatus.NOT_FOUND,)),

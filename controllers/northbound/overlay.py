@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, Self, TypeVar
 
-from pydantic import Field
+from pydantic import Field, FiniteFloat, model_validator
 
 from controllers.joint.model import Mode
 from controllers.northbound.answers import Answer
 from controllers.northbound.bodies import Body
 from controllers.northbound.endpoints import ROOT, Endpoint
-from controllers.sdwan.controller import Controller
-from controllers.sdwan.network import OverlayTunnel
+from controllers.sdwan.controller import Controller, Decision, DemandMoved, ModeChanged, PolicyRerouted
+from controllers.sdwan.network import Demand, OverlayTunnel
 from controllers.sdwan.telemetry import ClassWindow, Verdict
 
 Found = TypeVar("Found")
@@ -38,6 +39,14 @@ class ClassQuality(Answer):
     loss: float
 
 
+class TransportView(Answer):
+    """An underlay service, with the price of a Mbit/s that it carries and the colors of SR Policies under it."""
+
+    name: str
+    price: float
+    colors: tuple[int, ...]
+
+
 class TunnelView(Answer):
     """A tunnel."""
 
@@ -51,14 +60,21 @@ class TunnelView(Answer):
 
 
 class DemandView(Answer):
-    """An application's traffic from one edge to another, and the tunnels that carry it."""
+    """An application's traffic from one edge to another, and the tunnels that carry it.
+
+    `trouble` is what keeps a tunnel of it from meeting the SLA, None for nothing. What is not `expected` is carried as
+    it comes.
+    """
 
     name: str
     application: str
     source: str
     target: str
     sla_class: str
+    expected: bool
+    rate_bps: int
     tunnels: tuple[str, ...]
+    trouble: str | None
 
 
 class OverlayView(Answer):
@@ -66,18 +82,27 @@ class OverlayView(Answer):
 
     mode: str
     edges: tuple[EdgeView, ...]
+    transports: tuple[TransportView, ...]
     tunnels: tuple[TunnelView, ...]
     demands: tuple[DemandView, ...]
 
 
 class DecisionView(Answer):
-    """A demand that was moved, in a sentence; `at` is seconds since the controller's start."""
+    """What was decided, in Unix seconds: a demand was moved, a policy below demands was rerouted, or a mode begun.
+
+    `source` and `target` are tunnels of a demand, the new way of a policy, or the new mode. Prices are of a Mbit/s.
+    """
 
     at: float
-    demand: str
-    source: tuple[str, ...]
+    kind: Literal["demand_moved", "policy_rerouted", "mode_changed"]
+    demands: tuple[str, ...] = ()
+    policy: str | None = None
+    source: tuple[str, ...] = ()
     target: tuple[str, ...]
-    why: str
+    why: str = ""
+    rate_bps: int = 0
+    price_before: float | None = None
+    price_after: float | None = None
 
 
 class Decisions(Answer):
@@ -110,10 +135,10 @@ class ProbingView(Answer):
 class OneWayBody(Body):
     """Delays in one direction."""
 
-    min_us: float
-    mean_us: float
-    p95_us: float
-    jitter_us: float
+    min_us: FiniteFloat
+    mean_us: FiniteFloat
+    p95_us: FiniteFloat
+    jitter_us: FiniteFloat = Field(ge=0)
 
 
 class TunnelWindowBody(Body):
@@ -121,7 +146,7 @@ class TunnelWindowBody(Body):
 
     tunnel: str
     dscp: int = Field(ge=0, le=63)
-    t: float
+    t: FiniteFloat
     sent: int = Field(ge=0)
     received: int = Field(ge=0)
     lost_forward: int = Field(ge=0)
@@ -129,13 +154,19 @@ class TunnelWindowBody(Body):
     forward: OneWayBody | None
     back: OneWayBody | None
 
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        if self.received + self.lost_forward + self.lost_back > self.sent:
+            raise ValueError(f"want no more received and lost than the {self.sent} that were sent")
+        return self
+
 
 class LivenessBody(Body):
     """A tunnel answers, or does not any more."""
 
     tunnel: str
     up: bool
-    t: float
+    t: FiniteFloat
 
 
 class MeasurementsBody(Body):
@@ -203,7 +234,8 @@ class OverlayOperations:
 
     async def decisions(self, *_: object) -> Decisions:
         """What was decided."""
-        return await self._shell.read(decisions_view)
+        since = time.time() - time.monotonic()
+        return await self._shell.read(lambda core: decisions_view(core, since))
 
     async def probing(self, *_: object) -> ProbingView:
         """What is to be measured."""
@@ -232,33 +264,21 @@ def overlay_view(core: Controller) -> OverlayView:
             )
             for edge in overlay.edges
         ),
-        tunnels=tuple(_tunnel(core, tunnel) for tunnel in overlay.tunnels),
-        demands=tuple(
-            DemandView(
-                name=demand.name,
-                application=demand.application,
-                source=demand.source,
-                target=demand.target,
-                sla_class=overlay.class_of[demand.application].name,
-                tunnels=core.placements[demand.name].names,
-            )
-            for demand in overlay.demands
+        transports=tuple(
+            TransportView(name=each.name, price=each.price, colors=each.colors) for each in overlay.transports
         ),
+        tunnels=tuple(_tunnel(core, tunnel) for tunnel in overlay.tunnels),
+        demands=tuple(_demand(core, demand) for demand in overlay.demands),
     )
 
 
-def decisions_view(core: Controller) -> Decisions:
-    """The decisions."""
-    return Decisions(
-        decisions=tuple(
-            DecisionView(at=each.at, demand=each.demand, source=each.source, target=each.target, why=each.why)
-            for each in core.decisions
-        )
-    )
+def decisions_view(core: Controller, since: float) -> Decisions:
+    """The decisions; `since` is the Unix time at which the core's clock was zero."""
+    return Decisions(decisions=tuple(_decision(core, each, since) for each in core.decisions))
 
 
 def probing_view(core: Controller) -> ProbingView:
-    """Tunnels whose ends have their flows."""
+    """All tunnels, whether or not their ends have flows yet: what is measured outlives the controller."""
     overlay, rules = core.overlay, core.overlay.probing
     used = dict.fromkeys(overlay.class_of.values())
     return ProbingView(
@@ -276,7 +296,6 @@ def probing_view(core: Controller) -> ProbingView:
                 classes=tuple(dict.fromkeys(each.dscp for each in used if tunnel.transport in each.transports)) or (0,),
             )
             for tunnel in overlay.tunnels
-            if {tunnel.source, tunnel.target} <= core.programmed
         ),
     )
 
@@ -295,6 +314,47 @@ def windows(body: MeasurementsBody) -> tuple[ClassWindow, ...]:
         )
         for each in body.windows
     )
+
+
+def _demand(core: Controller, demand: Demand) -> DemandView:
+    sla_class = core.overlay.class_of[demand.application].name
+    tunnels = core.placements[demand.name].names
+    troubles = ((name, core.trouble(name, sla_class)) for name in tunnels)
+    wrong = next((f"{name} {trouble}" for name, trouble in troubles if trouble), None)
+    return DemandView(
+        name=demand.name,
+        application=demand.application,
+        source=demand.source,
+        target=demand.target,
+        sla_class=sla_class,
+        expected=demand.expected,
+        rate_bps=demand.rate_bps,
+        tunnels=tunnels,
+        trouble=wrong if tunnels else "no tunnel carries it",
+    )
+
+
+def _decision(core: Controller, decision: Decision, since: float) -> DecisionView:
+    at = since + decision.at
+    match decision:
+        case ModeChanged(_, mode):
+            return DecisionView(at=at, kind="mode_changed", target=(mode.value,))
+        case PolicyRerouted(_, policy, way, demands, why):
+            return DecisionView(
+                at=at, kind="policy_rerouted", demands=demands, policy=str(policy), target=(way,), why=why
+            )
+        case DemandMoved():
+            return DecisionView(
+                at=at,
+                kind="demand_moved",
+                demands=(decision.demand,),
+                source=decision.source,
+                target=decision.target,
+                why=decision.why,
+                rate_bps=next(each.rate_bps for each in core.overlay.demands if each.name == decision.demand),
+                price_before=decision.price_before,
+                price_after=decision.price_after,
+            )
 
 
 def _tunnel(core: Controller, tunnel: OverlayTunnel) -> TunnelView:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -17,10 +18,12 @@ from controllers.northbound.store import StoreError
 from controllers.srv6.policy import PolicyError
 from controllers.srv6.sids import SidError
 from testbed.errors import Problem
-from testbed.validation import Location, problem
+from testbed.validation import Location, problem, unknown_key
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Model = TypeVar("Model", bound=BaseModel)
+
+_log = logging.getLogger(__name__)
 
 _STATUS: dict[type[Exception], HTTPStatus] = {
     PolicyError: HTTPStatus.BAD_REQUEST,
@@ -38,6 +41,12 @@ class RequestError(Exception):
     def __init__(self, status: HTTPStatus, detail: str, problems: tuple[str, ...] = ()) -> None:
         self.status, self.detail, self.problems = status, detail, problems
         super().__init__(detail)
+
+    def and_more(self, more: Iterable[Problem]) -> RequestError:
+        """With `more` problems, but for those of places that have one already."""
+        wrong = {text.partition(": ")[0] for text in self.problems}
+        found = (*self.problems, *(str(problem) for problem in more if problem.where not in wrong))
+        return RequestError(self.status, "; ".join(found), found)
 
 
 def read(model: type[Model], what: str, data: bytes | dict[str, str]) -> Model:
@@ -59,20 +68,30 @@ def middleware(there_is: str) -> Middleware:
     async def explain(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)
-        except web.HTTPNotFound:
-            return _response(HTTPStatus.NOT_FOUND, f"there is no {request.path}; there is {there_is}")
-        except web.HTTPMethodNotAllowed as error:
-            allowed = " or ".join(sorted(error.allowed_methods - {"HEAD"}))
-            return _response(HTTPStatus.METHOD_NOT_ALLOWED, f"{request.method} {request.path}: want {allowed}")
         except web.HTTPException as error:
-            return _response(HTTPStatus(error.status), f"{request.method} {request.path}: {error.reason}")
+            return _of_http(request, error, there_is)
         except RequestError as error:
             return _response(error.status, error.detail, error.problems)
         except tuple(_STATUS) as error:
             status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
             return _response(status, str(error))
+        except Exception as error:
+            _log.exception("%s %s failed", request.method, request.path)
+            detail = f"{request.method} {request.path}: {type(error).__name__}: {error}; the log has more"
+            return _response(HTTPStatus.INTERNAL_SERVER_ERROR, detail)
 
     return explain
+
+
+def _of_http(request: web.Request, error: web.HTTPException, there_is: str) -> web.Response:
+    if isinstance(error, web.HTTPNotFound):
+        return _response(HTTPStatus.NOT_FOUND, f"there is no {request.path}; there is {there_is}")
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = " or ".join(sorted(error.allowed_methods - {"HEAD"}))
+        answer = _response(HTTPStatus.METHOD_NOT_ALLOWED, f"{request.method} {request.path}: want {allowed}")
+        answer.headers["Allow"] = error.headers["Allow"]  # RFC 9110 §15.5.6
+        return answer
+    return _response(HTTPStatus(error.status), f"{request.method} {request.path}: {error.reason}")
 
 
 def _response(status: HTTPStatus, detail: str, problems: tuple[str, ...] = ()) -> web.Response:
@@ -87,6 +106,6 @@ def _is_inside(inner: Location, outer: Location) -> bool:
 def _problem(detail: ErrorDetails, what: str, model: type[BaseModel]) -> Problem:
     if detail["type"] == "json_invalid":
         return Problem(what, "no JSON", f"a JSON object ({detail['ctx']['error']})")
-    if detail["type"] == "extra_forbidden" and len(detail["loc"]) == 1:
-        return problem(detail, known_keys=f"one of {', '.join(sorted(model.model_fields))}")
+    if detail["type"] == "extra_forbidden":
+        return unknown_key(model.model_json_schema(), detail["loc"])
     return problem(detail, detail["loc"] or (what,))

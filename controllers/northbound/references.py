@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from itertools import chain
 
-from controllers.northbound.bodies import Dynamic, PolicyBody, Way
+from controllers.northbound.bodies import PolicyBody
 from controllers.northbound.problems import RequestError
 from controllers.srv6.controller import Controller
 from testbed.errors import Problem
@@ -20,7 +20,7 @@ def known_routers(core: Controller, nodes: Mapping[str, str]) -> None:
 
 def known_names(core: Controller, body: PolicyBody) -> None:
     """Refuse a policy with names of which nothing can ever come: they are mistakes."""
-    _refuse(HTTPStatus.BAD_REQUEST, _problems(core, body))
+    _refuse(HTTPStatus.BAD_REQUEST, unknown_names(core, body.model_dump(mode="json")))
 
 
 def _refuse(status: HTTPStatus, problems: Iterable[Problem]) -> None:
@@ -28,33 +28,36 @@ def _refuse(status: HTTPStatus, problems: Iterable[Problem]) -> None:
         raise RequestError(status, "; ".join(found), found)
 
 
-def _problems(core: Controller, body: PolicyBody) -> Iterator[Problem]:
+def unknown_names(core: Controller, body: object) -> Iterator[Problem]:
+    """A problem for each name that the network does not have in a policy's `body`, whatever else is wrong with it."""
+    given = _mapping(body)
     for key in ("headend", "endpoint"):
-        yield from _routers(core).check(key, getattr(body, key))
-    yield from _of_way(core, "", body)
-    for index, candidate in enumerate(body.candidate_paths or ()):
-        yield from _of_way(core, f"candidate_paths[{index}].", candidate)
+        for name in _texts([given.get(key)]):
+            yield from _routers(core).check(key, name)
+    yield from _of_way(core, "", given)
+    for index, candidate in enumerate(_list(given.get("candidate_paths"))):
+        yield from _of_way(core, f"candidate_paths[{index}].", _mapping(candidate))
 
 
-def _of_way(core: Controller, where: str, way: Way) -> Iterator[Problem]:
-    if way.dynamic is not None:
-        yield from _of_constraints(core, f"{where}dynamic", way.dynamic)
-    for number, list_ in enumerate(way.explicit or ()):
-        for index, segment in enumerate(list_.segments):
-            yield from _of_segment(core, f"{where}explicit[{number}].segments[{index}]", segment)
+def _of_way(core: Controller, where: str, way: Mapping[str, object]) -> Iterator[Problem]:
+    yield from _of_constraints(core, f"{where}dynamic", _mapping(way.get("dynamic")))
+    for number, list_ in enumerate(_list(way.get("explicit"))):
+        for index, segment in enumerate(_list(_mapping(list_).get("segments"))):
+            for text in _texts([segment]):
+                yield from _of_segment(core, f"{where}explicit[{number}].segments[{index}]", text)
 
 
-def _of_constraints(core: Controller, where: str, given: Dynamic) -> Iterator[Problem]:
+def _of_constraints(core: Controller, where: str, given: Mapping[str, object]) -> Iterator[Problem]:
     links = core.database.links.values()
     affinities = _attribute("an affinity", (link.affinities for link in links))
     srlgs = _attribute("an SRLG", (link.srlgs for link in links))
-    for key, names, among in (
-        ("exclude", given.exclude, affinities),
-        ("include_any", given.include_any, affinities),
-        ("include_all", given.include_all, affinities),
-        ("exclude_srlgs", given.exclude_srlgs, srlgs),
+    for key, among in (
+        ("exclude", affinities),
+        ("include_any", affinities),
+        ("include_all", affinities),
+        ("exclude_srlgs", srlgs),
     ):
-        for name in sorted(names):
+        for name in sorted(_texts(_list(given.get(key)))):
             yield from among.check(f"{where}.{key}", name)
 
 
@@ -65,6 +68,18 @@ def _of_segment(core: Controller, where: str, segment: str) -> Iterator[Problem]
     if peer and not wrong and (node, peer) not in core.database.links:
         peers = ", ".join(f"{node}>{target}" for source, target in core.database.links if source == node)
         yield Problem(where, f'"{segment}"', f"a link of {node}: {peers}")
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _texts(values: Iterable[object]) -> Iterator[str]:
+    return (value for value in values if isinstance(value, str))
 
 
 def _routers(core: Controller) -> Names:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from http import HTTPStatus
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from pydantic import BaseModel
 
 from controllers import threads
 from controllers.kernel.counters import read_counters
@@ -27,11 +29,12 @@ from controllers.northbound.answers import (
 from controllers.northbound.bodies import PolicyBody, PolicyName, WindowsBody
 from controllers.northbound.endpoints import Endpoint, OfRouter, PathQuery, Strict
 from controllers.northbound.problems import RequestError, middleware, read
-from controllers.northbound.references import known_names, known_routers
+from controllers.northbound.references import known_names, known_routers, unknown_names
 from controllers.northbound.store import PolicyStore
 from controllers.srv6.controller import Controller, Effect
 from controllers.srv6.policy import SrPolicy
 from controllers.underlay import Underlay
+from testbed.errors import Problem
 
 
 class Operations:
@@ -70,6 +73,14 @@ class Operations:
             added = await asyncio.wrap_future(self._underlay.ask(lambda core: _found(core, body), after=put))
             self._store.put(body.model_copy(update={"binding_sid": added.binding_sid}))
         return added
+
+    async def unknown_names(self, data: bytes) -> tuple[Problem, ...]:
+        """The names that the network does not have, of a policy whose body has other problems."""
+        try:
+            body = json.loads(data)
+        except ValueError:
+            return ()
+        return await asyncio.wrap_future(self._underlay.ask(lambda core: tuple(unknown_names(core, body))))
 
     async def remove_policy(self, where: PolicyName, *_: object) -> None:
         """Remove a policy."""
@@ -120,6 +131,9 @@ class Operations:
 Operation = Callable[[Any, Any, Any], Awaitable[Answer | None]]
 
 
+More = Callable[[bytes], Awaitable[Sequence[Problem]]]
+"""What else is wrong with a body that does not validate."""
+
 Api = tuple[object, Sequence[Endpoint]]
 """Operations, and the endpoints that they are for: each is a method of that name."""
 
@@ -137,7 +151,9 @@ def application(*apis: Api) -> web.Application:
 
     app.router.add_get(openapi.PATH, describe)
     for operations, endpoint in rows:
-        app.router.add_route(endpoint.method, endpoint.path, _handler(endpoint, getattr(operations, endpoint.name)))
+        more = getattr(operations, endpoint.names) if endpoint.names else None
+        handler = _handler(endpoint, getattr(operations, endpoint.name), more)
+        app.router.add_route(endpoint.method, endpoint.path, handler)
     return app
 
 
@@ -167,11 +183,13 @@ class Northbound:
         await asyncio.Event().wait()
 
 
-def _handler(endpoint: Endpoint, operation: Operation) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _handler(
+    endpoint: Endpoint, operation: Operation, more: More | None
+) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
         where = read(endpoint.where, "path", dict(request.match_info))
         query = read(endpoint.query, "query", dict(request.query))
-        body = read(endpoint.body, "body", await request.read()) if endpoint.body else None
+        body = await _body(endpoint.body, await request.read(), more) if endpoint.body else None
         answer = await operation(where, query, body)
         if answer is None:
             return web.Response(status=endpoint.status)
@@ -179,6 +197,13 @@ def _handler(endpoint: Endpoint, operation: Operation) -> Callable[[web.Request]
         return web.Response(status=endpoint.status, text=text, content_type="application/json")
 
     return handle
+
+
+async def _body(model: type[BaseModel], data: bytes, more: More | None) -> BaseModel:
+    try:
+        return read(model, "body", data)
+    except RequestError as error:
+        raise error.and_more(await more(data) if more else ()) from error
 
 
 def _found(core: Controller, name: PolicyName) -> PolicyView:

@@ -5,19 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from controllers.joint.quality import Quality, Sla, breaches
-from controllers.sdwan.network import Overlay
+from controllers.sdwan.network import Demand, Overlay
 from controllers.sdwan.steering import Placement
 from controllers.sdwan.telemetry import ClassWindow
 
 
 def violated(overlay: Overlay, placements: Mapping[str, Placement], windows: Iterable[ClassWindow]) -> Iterator[str]:
-    """The demands that were on a tunnel while it broke a bound of their class, once for each such window."""
-    for window in windows:
-        for demand in overlay.demands:
-            measured = window.dscp == overlay.class_of[demand.application].dscp
-            taken = demand.expected and window.tunnel in placements[demand.name].names
-            if measured and taken and breaks(window, overlay.sla(demand)):
-                yield demand.name
+    """The demands that were on a tunnel while it broke a bound of their class, once for each such window.
+
+    What is duplicated suffers only while all of its tunnels do.
+    """
+    windows = tuple(windows)
+    for demand in overlay.demands:
+        dscp, taken = overlay.class_of[demand.application].dscp, placements[demand.name].names
+        if not demand.expected:
+            continue
+        suffered = [
+            window.tunnel
+            for window in windows
+            if window.dscp == dscp and window.tunnel in taken and breaks(window, overlay.sla(demand))
+        ]
+        times = min(map(suffered.count, taken), default=0) if overlay.duplicates(demand) else len(suffered)
+        yield from [demand.name] * times
 
 
 def breaks(window: ClassWindow, wanted: Sla) -> bool:
@@ -29,13 +38,19 @@ def breaks(window: ClassWindow, wanted: Sla) -> bool:
 
 
 def cost(overlay: Overlay, placements: Mapping[str, Placement]) -> float:
-    """Rate in Mbit/s times price, over all demands; by weight where several tunnels carry one."""
+    """Rate in Mbit/s times price, over all demands; what is duplicated costs on each of its tunnels."""
+    return sum(
+        demand.rate_bps / 1e6 * price(overlay, placements[demand.name]) * _copies(overlay, placements, demand)
+        for demand in overlay.demands
+    )
+
+
+def _copies(overlay: Overlay, placements: Mapping[str, Placement], demand: Demand) -> int:
+    return len(placements[demand.name].tunnels) if overlay.duplicates(demand) else 1
+
+
+def price(overlay: Overlay, placement: Placement) -> float:
+    """Of a Mbit/s that is placed so; by weight where several tunnels carry it, nothing where none does."""
     prices = {transport.name: transport.price for transport in overlay.transports}
-    total = 0.0
-    for demand in overlay.demands:
-        tunnels = placements[demand.name].tunnels
-        weight = sum(share for _, share in tunnels) or 1
-        total += sum(
-            demand.rate_bps / 1e6 * share / weight * prices[overlay.tunnel[name].transport] for name, share in tunnels
-        )
-    return total
+    weight = sum(share for _, share in placement.tunnels) or 1
+    return sum(share / weight * prices[overlay.tunnel[name].transport] for name, share in placement.tunnels)

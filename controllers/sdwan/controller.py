@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from controllers.flows import Change, SwitchState
 from controllers.joint.model import Mode
 from controllers.joint.underlay import Underlay, Way
-from controllers.sdwan.accounting import cost, violated
+from controllers.sdwan.accounting import cost, price, violated
 from controllers.sdwan.network import Demand, Overlay
-from controllers.sdwan.pipeline import moves, program
+from controllers.sdwan.pipeline import moves, placed, program
 from controllers.sdwan.reconcile import reconcile
 from controllers.sdwan.scheduling import Scheduling, policy_of
 from controllers.sdwan.steering import Placement, Steering
@@ -62,14 +62,38 @@ Effect = Send | Emit | Replan | Reroute
 
 
 @dataclass(frozen=True)
-class Decision:
-    """A demand was moved, and why."""
+class DemandMoved:
+    """A demand was moved from tunnels to others, and why; prices are those of a Mbit/s there."""
 
     at: float
     demand: str
     source: tuple[str, ...]
     target: tuple[str, ...]
     why: str
+    price_before: float
+    price_after: float
+
+
+@dataclass(frozen=True)
+class PolicyRerouted:
+    """An SR Policy below `demands` was led another way, and why."""
+
+    at: float
+    policy: PolicyId
+    way: str
+    demands: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class ModeChanged:
+    """Everything was put back, and another mode begun."""
+
+    at: float
+    mode: Mode
+
+
+Decision = DemandMoved | PolicyRerouted | ModeChanged
 
 
 class Controller:
@@ -83,13 +107,20 @@ class Controller:
         self._edges = {edge.dpid: edge.name for edge in overlay.edges}
         self.connected: set[str] = set()
         self.programmed: set[str] = set()
-        self._answered: set[str] = set()
+        self._unread: set[str] = set()
+        """Edges that have connected and have not told what they have: they may have nothing that could be changed."""
+        self._known: set[str] = set()
+        """Tunnels that have answered, or have been found silent, since this controller began."""
+        self._silent_since: dict[str, float] = {}
         self.decisions: list[Decision] = []
         self._broken: dict[tuple[str, str], SlaBroken] = {}
         self.mode = overlay.mode
         self._planned_at = -math.inf
         self._first = {demand.name: self._steering.choose(demand, Placement()) for demand in overlay.demands}
         self.placements = dict(self._first)
+        self._taken_over: set[str] = set()
+        """Demands that are where their switch had them: an earlier controller knew more, until enough is measured."""
+        self._enough_at = math.inf
         self._rerouted: set[PolicyId] = set()
         self._settled: dict[str, float] = {}
         """Tunnel → when windows are those of its present way."""
@@ -105,6 +136,7 @@ class Controller:
             known = ", ".join(f"{dpid} ({name})" for dpid, name in self._edges.items())
             return [Emit("unknown_switch", {"dpid": dpid, "want": f"one of {known}"})]
         self.connected.add(edge)
+        self._unread.add(edge)
         return []
 
     def switch_down(self, dpid: int) -> list[Effect]:
@@ -113,33 +145,78 @@ class Controller:
         return []
 
     def tables(self, dpid: int, found: SwitchState) -> list[Effect]:
-        """What a switch that has connected has in its tables."""
+        """What a switch has in its tables: since it has connected, or has lost a flow."""
         edge = self.edge_of(dpid)
         if edge is None:
             return []
+        if edge not in self.programmed and self.mode is Mode.OVERLAY:
+            self._take_over(edge, found)
         changes = reconcile(found, program(self.overlay, edge, self.placements))
+        told = [Emit("edge_programmed", {"edge": edge, "changes": len(changes)})]
+        wanted = changes or edge in self._unread
         self.programmed.add(edge)
-        return [Send(edge, changes), Emit("edge_programmed", {"edge": edge, "changes": len(changes)})]
+        self._unread.discard(edge)
+        return [Send(edge, changes), *told] if wanted else []
+
+    def _take_over(self, edge: str, found: SwitchState) -> None:
+        for name, placement in placed(self.overlay, edge, found.groups).items():
+            allowed = {tunnel.name for tunnel in self._steering.allowed(self._demand[name])}
+            if placement.tunnels and allowed.issuperset(placement.names):
+                self.placements[name] = placement
+        # Nothing was steered there before it had told what it has.
+        self._taken_over |= {demand.name for demand in self.overlay.demands if demand.source == edge}
 
     def liveness(self, tunnel: str, *, up: bool, now: float) -> list[Effect]:
         """A tunnel answers, or does not. One that has not answered yet has not failed: it may be coming up."""
-        if up and tunnel not in self._answered:
-            self._answered.add(tunnel)
-            complete = len(self._answered) == len(self.overlay.tunnels)
-            return [Emit("overlay_ready", {"tunnels": len(self._answered)})] if complete else []
-        if tunnel not in self._answered:
+        if tunnel in self._known:
+            return self._found(self.telemetry.liveness(tunnel, up=up, now=now), now)
+        return self._known_now(tunnel, now) if up else []
+
+    def _known_now(self, tunnel: str, now: float) -> list[Effect]:
+        self._known.add(tunnel)
+        if len(self._known) < len(self.overlay.tunnels):
             return []
-        return self._found(self.telemetry.liveness(tunnel, up=up, now=now), now)
+        self._enough_at = now + self._proof_s
+        return [Emit("overlay_ready", {"tunnels": len(self._known), "placements": self._placed()})]
+
+    @property
+    def _proof_s(self) -> float:
+        """How long it takes a tunnel to prove itself."""
+        return self.overlay.probing.good * self.overlay.probing.window_ms / 1000
+
+    def _heard(self, window: ClassWindow, now: float) -> list[Effect]:
+        """What was up or down before this controller began is told by windows alone."""
+        if window.tunnel in self._known or not window.sent:
+            return []
+        if window.received:
+            return self.liveness(window.tunnel, up=True, now=now)
+        tunnel = self.overlay.tunnel[window.tunnel]
+        if not {tunnel.source, tunnel.target} <= self.programmed:
+            return []
+        since = self._silent_since.setdefault(window.tunnel, now)
+        if now - since < self._proof_s:
+            return []
+        return [*self._known_now(window.tunnel, now), *self.liveness(window.tunnel, up=False, now=now)]
 
     def measured(self, windows: Iterable[ClassWindow], now: float) -> list[Effect]:
         """Windows of probes."""
         windows = tuple(windows)
+        heard = [effect for window in windows for effect in self._heard(window, now)]
         seconds = self.overlay.probing.window_ms / 1000
         demands = Counter(violated(self.overlay, self.placements, windows))
         news = [Emit("sla_violated", {"demand": name, "seconds": n * seconds}) for name, n in demands.items()]
         judged = (window for window in windows if now >= self._settled.get(window.tunnel, now))
         findings = tuple(finding for window in judged for finding in self.telemetry.window(window, now))
-        return [*self._found(findings, now), *(self._again(now) if demands and not findings else ()), *news]
+        found = [*heard, *self._found(findings, now), *self._let_go(now)]
+        return [*found, *(self._again(now) if demands and not findings else ()), *news]
+
+    def _let_go(self, now: float) -> list[Effect]:
+        """Treat what was taken over like everything else, once it can be judged or is known to be in trouble."""
+        kept = set() if now >= self._enough_at else {name for name in self._taken_over if not self._in_trouble(name)}
+        if kept == self._taken_over:
+            return []
+        self._taken_over = kept
+        return self._steer(now)
 
     def set_mode(self, mode: Mode, now: float) -> list[Effect]:
         """Begin anew in another mode: everything goes where it was at first, and then where that mode puts it."""
@@ -147,9 +224,13 @@ class Controller:
         restored = [Reroute(policy, None) for policy in sorted(self._rerouted)]
         self._begin_anew(self._rerouted, now)
         self._rerouted.clear()
+        self._taken_over.clear()
+        self.telemetry.forgive()
         self.mode = mode
         self.placements |= back
-        changed = Emit("mode_changed", {"mode": mode.value, "cost": cost(self.overlay, self.placements)})
+        self._decided([ModeChanged(now, mode)])
+        fields = {"mode": mode.value, "cost": cost(self.overlay, self.placements), "placements": self._placed()}
+        changed = Emit("mode_changed", fields)
         return [*restored, *self._sends(back), changed, *self._steer(now)]
 
     def plan(self, underlay: Underlay, now: float) -> list[Effect]:
@@ -164,8 +245,22 @@ class Controller:
             Emit("policy_rerouted", {"policy": str(policy), "to": way.name, "why": found.why[str(policy)]})
             for policy, way in found.ways.items()
         ]
+        self._decided(
+            PolicyRerouted(now, policy, way.name, tuple(self._above(policy)), found.why[str(policy)])
+            for policy, way in found.ways.items()
+        )
         moved = {name: _on(tunnel) for name, tunnel in found.tunnels.items()}
         return [*rerouted, *self._move(moved, found.why, now), *told]
+
+    def _above(self, policy: PolicyId) -> Iterator[str]:
+        """The demands that were expected on tunnels over `policy`."""
+        riding = {tunnel.name for tunnel in self.overlay.tunnels if policy_of(self.overlay, tunnel) == policy}
+        for demand in self.overlay.demands:
+            if demand.expected and riding.intersection(self.placements[demand.name].names):
+                yield demand.name
+
+    def _placed(self) -> dict[str, tuple[str, ...]]:
+        return {demand.name: self.placements[demand.name].names for demand in self.overlay.demands if demand.expected}
 
     def _begin_anew(self, policies: Collection[PolicyId], now: float) -> None:
         """Tunnels over `policies` go another way: what was measured of them is of the old one."""
@@ -200,35 +295,53 @@ class Controller:
                 return []
             case Mode.UNDERLAY | Mode.JOINT:
                 return [Replan()]
+        self._taken_over = {name for name in self._taken_over if not self._in_trouble(name)}
         targets = {
-            demand.name: self._steering.choose(demand, self.placements[demand.name]) for demand in self.overlay.demands
+            demand.name: self._steering.choose(demand, self.placements[demand.name])
+            for demand in self.overlay.demands
+            if demand.source in self.programmed and demand.name not in self._taken_over
         }
         moved = {name: target for name, target in targets.items() if target != self.placements[name]}
         why = {name: self._why(self._demand[name], self.placements[name], moved[name]) for name in moved}
         return self._move(moved, why, now)
 
+    def _in_trouble(self, demand: str) -> bool:
+        sla_class = self.overlay.class_of[self._demand[demand].application].name
+        return any(self.trouble(name, sla_class) for name in self.placements[demand].names)
+
     def _move(self, moved: Mapping[str, Placement], why: Mapping[str, str], now: float) -> list[Effect]:
         if not moved:
             return []
-        made = [
-            Decision(now, name, self.placements[name].names, target.names, why[name]) for name, target in moved.items()
-        ]
-        self.decisions = [*self.decisions, *made][-_REMEMBERED:]
+        made = [self._moved(name, target, why[name], now) for name, target in moved.items()]
+        self._decided(made)
         self.placements |= moved
         costs = Emit("overlay_cost", {"cost": cost(self.overlay, self.placements)})
-        return [*self._sends(moved), *map(_decided, made), costs]
+        return [*self._sends(moved), *map(_told, made), costs]
+
+    def _moved(self, demand: str, target: Placement, why: str, now: float) -> DemandMoved:
+        source = self.placements[demand]
+        prices = price(self.overlay, source), price(self.overlay, target)
+        return DemandMoved(now, demand, source.names, target.names, why, *prices)
+
+    def _decided(self, made: Iterable[Decision]) -> None:
+        self.decisions = [*self.decisions, *made][-_REMEMBERED:]
 
     def _sends(self, moved: Mapping[str, Placement]) -> list[Effect]:
         sources = dict.fromkeys(demand.source for demand in self.overlay.demands if demand.name in moved)
-        return [Send(edge, moves(self.overlay, edge, moved)) for edge in sources]
+        return [Send(edge, moves(self.overlay, edge, moved)) for edge in sources if edge not in self._unread]
+
+    def trouble(self, tunnel: str, sla_class: str) -> str | None:
+        """What is wrong with a tunnel for a class: `is down`, or the bound that was found broken; None for nothing."""
+        if not self.telemetry.up(tunnel):
+            return "is down"
+        broken = self._broken.get((tunnel, sla_class))
+        return f"breaks {sla_class}: {_measured(broken)}" if broken else None
 
     def _why(self, demand: Demand, current: Placement, target: Placement) -> str:
         sla_class = self.overlay.class_of[demand.application].name
         for name in current.names:
-            if not self.telemetry.up(name):
-                return f"{name} is down"
-            if broken := self._broken.get((name, sla_class)):
-                return f"{name} breaks {sla_class}: {_measured(broken)}"
+            if trouble := self.trouble(name, sla_class):
+                return f"{name} {trouble}"
         return f"{', '.join(target.names)} {'meets' if target.tunnels else 'meet'} {sla_class} again and is preferred"
 
 
@@ -249,7 +362,7 @@ def _event(finding: Finding) -> Emit:
             return Emit("sla_broken", fields)
 
 
-def _decided(decision: Decision) -> Emit:
+def _told(decision: DemandMoved) -> Emit:
     fields = {"demand": decision.demand, "from": decision.source, "to": decision.target, "why": decision.why}
     return Emit("demand_moved", fields)
 

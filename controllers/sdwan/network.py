@@ -50,7 +50,7 @@ class Attachment:
 
 @dataclass(frozen=True)
 class Edge:
-    """A CPE. Probes enter and leave by `probe_port`."""
+    """A CPE. Probes enter and leave by `probe_port`, and what is duplicated by `replica_port`, where anything is."""
 
     name: str
     dpid: int
@@ -59,6 +59,7 @@ class Edge:
     probe_mac: str
     attachments: tuple[Attachment, ...]
     lans: tuple[Lan, ...]
+    replica_port: int | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,8 @@ class Forwarding(StrEnum):
     CHEAPEST = "cheapest"
     BALANCE = "balance"
     """Flows over all, by weight."""
+    DUPLICATE = "duplicate"
+    """Every packet over the first two, so that neither is waited for when the other fails."""
 
 
 @dataclass(frozen=True)
@@ -211,6 +214,10 @@ class Overlay:
     def sla(self, demand: Demand) -> Sla:
         """What has to hold for a demand."""
         return self.class_of[demand.application].sla if demand.expected else Sla()
+
+    def duplicates(self, demand: Demand) -> bool:
+        """Whether every packet of a demand is sent twice."""
+        return self.class_of[demand.application].forwarding is Forwarding.DUPLICATE
 
     def between(self, source: str, target: str) -> tuple[OverlayTunnel, ...]:
         """The tunnels from one edge to another."""

@@ -7,6 +7,11 @@
     ROUTE      which edge it is for: the class's meter, the tenant's VNI, the demand's group; or DELIVER
     DELIVER    the host's MAC address, one hop less to live → its LAN
 
+What is to be duplicated leaves ROUTE by the port of replicas, where a process numbers it (IEEE 802.1CB); it comes back
+with a tag and goes into the demand's group, all of whose tunnels carry it. What comes through a tunnel with a tag goes
+there, too: the first of each number comes back without it. On this way the source address is the demand's and the
+target address the tenant's.
+
 Metadata keeps the tenant in its upper 16 bits and the application in its lower ones. A demand's group has a bucket for
 each tunnel that carries it, so that moving it is one message; without a bucket it drops. What came through a tunnel is
 never sent into another by an edge that is no hub, and by a hub only towards where it has a tunnel itself: no packet
@@ -52,6 +57,9 @@ COOKIE = 0x5D
 """Marks our flows."""
 
 _TENANT_BITS, _APPLICATION_BITS = 0xFFFF_0000, 0xFFFF
+R_TAG = 0xF1C1
+"""EtherType of the redundancy tag (IEEE 802.1CB-2017 §7.8)."""
+
 _ARP_REQUEST, _ARP_REPLY = 1, 2
 _BURST_S = 0.1
 """Of a meter: what a class may send at once, in time at its limit."""
@@ -75,6 +83,21 @@ def moves(overlay: Overlay, edge: str, placements: Mapping[str, Placement]) -> t
     )
 
 
+def placed(overlay: Overlay, edge: str, groups: Iterable[Group]) -> dict[str, Placement]:
+    """Where a switch's groups have the demands that `edge` sends, by name; those in other groups are left out."""
+    tunnels = {tunnel.port: tunnel.name for tunnel in overlay.tunnels if tunnel.source == edge}
+    numbers = {number: demand.name for number, demand in enumerate(overlay.demands, 1) if demand.source == edge}
+    found = {}
+    for group in groups:
+        actions = [(action, each.weight) for each in group.buckets for action in each.actions]
+        buckets = [(action.port, weight) for action, weight in actions if isinstance(action, Output)]
+        if group.number in numbers and all(port in tunnels for port, _ in buckets):
+            placement = Placement(tuple((tunnels[port], max(1, weight)) for port, weight in buckets))
+            if _group(overlay, group.number, placement) == group:
+                found[numbers[group.number]] = placement
+    return found
+
+
 def _groups(overlay: Overlay, edge: str, placements: Mapping[str, Placement]) -> Iterator[Group]:
     for number, demand in enumerate(overlay.demands, 1):
         if demand.source == edge:
@@ -82,8 +105,10 @@ def _groups(overlay: Overlay, edge: str, placements: Mapping[str, Placement]) ->
 
 
 def _group(overlay: Overlay, number: int, placement: Placement) -> Group:
-    buckets = tuple(Bucket((Output(overlay.tunnel[name].port),), weight) for name, weight in placement.tunnels)
-    return Group(number, GroupKind.SELECT, buckets)
+    ports = [(overlay.tunnel[name].port, weight) for name, weight in placement.tunnels]
+    if overlay.duplicates(overlay.demands[number - 1]):
+        return Group(number, GroupKind.ALL, tuple(Bucket((Output(port),)) for port, _ in ports))
+    return Group(number, GroupKind.SELECT, tuple(Bucket((Output(port),), weight) for port, weight in ports))
 
 
 def _meters(overlay: Overlay) -> Iterator[Meter]:
@@ -107,6 +132,8 @@ class _Program:
         for tunnel in self._overlay.tunnels:
             if tunnel.source == self._edge.name:
                 yield from self._tunnel(tunnel)
+        if self._edge.replica_port is not None:
+            yield from self._replicas(self._edge.replica_port)
         for lan in self._edge.lans:
             yield from self._lan(lan)
         for tenant in self._tenants_here():
@@ -131,6 +158,21 @@ class _Program:
             # At a hub what is for another edge is classified once more, since metadata does not cross a tunnel.
             goto = CLASSIFY if edge.name in self._overlay.hubs else DELIVER
             yield _flow(INGRESS, match, goto=goto, metadata=self._tenant(tenant), priority=10)
+            if edge.replica_port is not None:
+                copy = replace(match, eth_type=R_TAG)
+                yield _flow(INGRESS, copy, (Output(edge.replica_port),), priority=15)
+
+    def _replicas(self, port: int) -> Iterator[AddFlow]:
+        """What comes back: numbered, for the tunnels of a demand, or the first of its number, for whom it is."""
+        for tenant, vni in self._vnis.items():
+            first = Match(in_port=port, eth_type=IPV4, eth_dst=self._tenant_mac(tenant))
+            goto = CLASSIFY if self._edge.name in self._overlay.hubs else DELIVER
+            yield _flow(INGRESS, first, goto=goto, metadata=self._tenant(tenant), priority=10)
+            for number, demand in enumerate(self._overlay.demands, 1):
+                if demand.source == self._edge.name and self._overlay.duplicates(demand):
+                    numbered = replace(first, eth_type=R_TAG, eth_src=_demand_mac(number))
+                    actions = (SetField("tunnel_id", vni), ToGroup(number))
+                    yield _flow(INGRESS, numbered, actions, priority=10)
 
     def _lan(self, lan: Lan) -> Iterator[AddFlow]:
         asked = Match(in_port=lan.port, eth_type=ARP, arp_op=_ARP_REQUEST, arp_tpa=IPv4Network(lan.gateway))
@@ -171,16 +213,33 @@ class _Program:
             if demand.source != here or self._overlay.next_edge(here, demand.target) is None:
                 continue
             limited = self._overlay.class_of[demand.application].limit_bps is not None
-            actions = (SetField("tunnel_id", self._vnis[tenant]), ToGroup(number))
+            actions = self._onward(tenant, number)
             both = self._both(tenant, demand.application)
             for prefix in self._prefixes_at(demand.target, tenant):
                 match = Match(metadata=both, eth_type=IPV4, ipv4_dst=prefix)
-                yield _flow(ROUTE, match, actions, meter=number if limited else None, priority=1 + prefix.prefixlen)
+                metered = number if limited else None
+                yield _flow(ROUTE, match, actions, meter=metered, priority=1 + prefix.prefixlen)
+                replicas = self._edge.replica_port
+                if here in self._overlay.hubs and actions[-1] == Output(replicas or 0):
+                    # What came from there goes back there, to be numbered for its next tunnels.
+                    back = (*actions[:-1], Output(ReservedPort.IN_PORT))
+                    again = replace(match, in_port=replicas)
+                    yield _flow(ROUTE, again, back, meter=metered, priority=50 + prefix.prefixlen)
+
+    def _onward(self, tenant: str, number: int) -> tuple[Action, ...]:
+        """Into the tunnels of a demand, by way of replication if it is to be duplicated."""
+        if self._edge.replica_port is None or not self._overlay.duplicates(self._overlay.demands[number - 1]):
+            return SetField("tunnel_id", self._vnis[tenant]), ToGroup(number)
+        addressed = SetField("eth_src", _demand_mac(number)), SetField("eth_dst", self._tenant_mac(tenant))
+        return (*addressed, Output(self._edge.replica_port))
 
     def _prefixes_at(self, edge: str, tenant: str) -> Iterator[IPv4Network]:
         for lan in self._overlay.edge[edge].lans:
             if lan.tenant == tenant:
                 yield from _prefixes(lan)
+
+    def _tenant_mac(self, tenant: str) -> str:
+        return f"02:b1:fd:00:{self._tenants[tenant] >> 8:02x}:{self._tenants[tenant] & 0xFF:02x}"
 
     def _tenant(self, tenant: str) -> Masked:
         return Masked(self._tenants[tenant] << 16, _TENANT_BITS)
@@ -200,7 +259,12 @@ def _flow(  # noqa: PLR0913
     meter: int | None = None,
     priority: int,
 ) -> AddFlow:
-    return AddFlow(table, match, actions, goto, priority, metadata=metadata, meter=meter, cookie=COOKIE)
+    return AddFlow(table, match, actions, goto, priority, metadata=metadata, meter=meter, cookie=COOKIE, watched=True)
+
+
+def _demand_mac(number: int) -> str:
+    """The source address of a demand's stream."""
+    return f"02:b1:fe:{number >> 16:02x}:{number >> 8 & 0xFF:02x}:{number & 0xFF:02x}"
 
 
 def _prefixes(lan: Lan) -> Iterator[IPv4Network]:

@@ -28,7 +28,7 @@ from controllers.joint.model import (
 from controllers.joint.planner import plan
 from controllers.joint.quality import PERFECT, Quality
 from controllers.joint.underlay import PolicyWays, Underlay, Way
-from controllers.sdwan.network import Overlay, OverlayTunnel
+from controllers.sdwan.network import Forwarding, Overlay, OverlayTunnel
 from controllers.sdwan.telemetry import Bound, SlaBroken, Telemetry
 from controllers.srv6.policy import PolicyId
 
@@ -122,6 +122,7 @@ class Scheduling:
                 sla_class=wanted.name,
                 weight=wanted.priority,
                 transports=frozenset(wanted.transports),
+                preferred=wanted.transports if wanted.forwarding is Forwarding.PREFERRED else (),
             )
 
     def _tunnel(self, tunnel: OverlayTunnel, policy: PolicyId | None) -> Tunnel:

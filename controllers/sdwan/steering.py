@@ -50,16 +50,28 @@ class Steering:
         if not usable:
             return current if current.tunnels else _one(self.allowed(demand))
         meeting = [each for each in usable if self.telemetry.verdict(each.name, sla_class.name) is Verdict.MEETS]
+        if sla_class.forwarding is Forwarding.DUPLICATE:
+            others = sorted(set(usable) - set(meeting), key=lambda each: self._badness(each, sla_class))
+            return _on_two([*meeting, *others])
         if not meeting:
-            return Placement(((min(usable, key=lambda each: self._badness(each, sla_class)).name, 1),))
+            return self._least_bad(usable, sla_class, current)
         match sla_class.forwarding:
             case Forwarding.BALANCE:
                 shares = dict(zip(sla_class.transports, sla_class.weights, strict=False))
                 return Placement(tuple((each.name, shares.get(each.transport, 1)) for each in meeting))
             case Forwarding.CHEAPEST:
                 return _one(sorted(meeting, key=lambda each: self.prices[each.transport]))
-            case Forwarding.PREFERRED:
+            case _:
                 return _one(meeting)
+
+    def _least_bad(self, usable: Iterable[OverlayTunnel], sla_class: SlaClass, current: Placement) -> Placement:
+        """Where nothing is good a demand moves only for what is better by the margin: two bad ones take no turns."""
+        bad = {each.name: self._badness(each, sla_class) for each in usable}
+        least = min(bad, key=lambda name: bad[name])
+        here = bad.get(current.names[0]) if len(current.names) == 1 else None
+        if here and here[0] * (1 - self.overlay.probing.margin) <= bad[least][0]:
+            return current
+        return Placement(((least, 1),))
 
     def _badness(self, tunnel: OverlayTunnel, sla_class: SlaClass) -> tuple[float, float]:
         """By how much the worst bound is broken, and the delay."""
@@ -68,6 +80,14 @@ class Steering:
         pairs = ((quality.delay_ms, sla.delay_ms), (quality.jitter_ms, sla.jitter_ms), (quality.loss, sla.loss))
         over = [value / max(bound, 1e-6) for value, bound in pairs if value is not None and bound is not None]
         return max(over, default=0.0), quality.delay_ms or 0.0
+
+
+def _on_two(tunnels: Iterable[OverlayTunnel]) -> Placement:
+    """The first of each of two transports: what fails together is no second way."""
+    first: dict[str, OverlayTunnel] = {}
+    for tunnel in tunnels:
+        first.setdefault(tunnel.transport, tunnel)
+    return Placement(tuple((tunnel.name, 1) for tunnel in [*first.values()][:2]))
 
 
 def _one(tunnels: Iterable[OverlayTunnel]) -> Placement:

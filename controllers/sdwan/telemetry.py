@@ -178,6 +178,11 @@ class Telemetry:
         """What was measured of the quality of `tunnel` says nothing any more: it goes another way."""
         self._judged = {key: judged for key, judged in self._judged.items() if key[0] != tunnel}
 
+    def forgive(self) -> None:
+        """Count how often tunnels were down anew: what happened in one mode must not keep them out in the next."""
+        for tunnel in self._tunnels.values():
+            tunnel.downs = 0 if tunnel.state is _State.UP else 1
+
     def liveness(self, tunnel: str, *, up: bool, now: float) -> tuple[Finding, ...]:
         """What follows from a change of liveness."""
         return self._happens(tunnel, _Event.ANSWERED if up else _Event.SILENT, now)

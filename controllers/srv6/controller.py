@@ -7,7 +7,7 @@ the second takes some computing: `expire` has to be called whenever `timer()` ha
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from controllers.srv6.igp import local_repair
@@ -47,16 +47,26 @@ Effect = Program | Emit
 class Controller:
     """One network under control. Times are in seconds, of any clock that only goes on."""
 
-    def __init__(self, network: Network, policies: Iterable[SrPolicy] = ()) -> None:
-        """PolicyError, SidError or LsdbError for what cannot be; `policies` are those added while it ran before."""
+    def __init__(self, network: Network, policies: Sequence[SrPolicy] = (), removed: Collection[PolicyId] = ()) -> None:
+        """PolicyError, SidError or LsdbError for what cannot be.
+
+        While it ran before, `policies` were added or changed, and those of `network` that are `removed` taken away.
+        """
         self.network = network
         self.database = lsdb([router.name for router in network.routers], network.links)
         check_space(network)
         flavors = frozenset({Flavor.NEXT_CSID} if network.compressed else ())
         links = [(port.node, port.peer) for port in network.ports]
         table = allocate(network.block, [router.name for router in network.routers], links, flavors)
-        bound, self.table = bind((*network.policies, *policies), with_services(table, network))
-        self._policies = {policy.id: policy for policy in bound}
+        # The network's own have the binding SIDs that they had at first, whatever has come and gone since.
+        own, table = bind(network.policies, with_services(table, network))
+        gone = {*removed, *(policy.id for policy in policies)}
+        for policy in own:
+            if policy.id in gone and policy.binding_sid is not None:
+                table = table.without(policy.binding_sid)
+        added, self.table = bind(policies, table)
+        self._policies = {policy.id: policy for policy in own if policy.id not in removed}
+        self._policies |= {policy.id: policy for policy in added}
         self._telemetry = Telemetry(
             network.measurement or Measurement(), {link.id: link.delay_us for link in network.links}
         )

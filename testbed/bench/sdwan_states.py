@@ -154,4 +154,6 @@ def _small_demand(rng: Random, number: int, pairs: list[tuple[str, str]]) -> Dem
     )
     allowed = rng.choice((None, None, None, frozenset({"private"}), frozenset({"internet", "lte"})))
     rate = rng.randint(1, 6) * MBIT
-    return Demand(f"flow{number}", *rng.choice(pairs), rate, sla, "any", rng.choice((1, 2, 5)), allowed)
+    weight, ends = rng.choice((1, 2, 5)), rng.choice(pairs)
+    preferred = rng.choice((None, None, ("private", "internet", "lte"), ("internet", "private")))
+    return Demand(f"flow{number}", *ends, rate, sla, "any", weight, allowed, preferred or ())

@@ -15,7 +15,23 @@ from types import FrameType
 
 import typer
 
-from testbed.cli import bench, check, clean, core, doctor, graph, impair, inspect, plan, report, run, srv6, up
+from testbed.cli import (
+    bench,
+    check,
+    clean,
+    controller,
+    core,
+    doctor,
+    graph,
+    impair,
+    inspect,
+    plan,
+    report,
+    run,
+    sdwan,
+    srv6,
+    up,
+)
 from testbed.errors import BearerlabError, HostError, RunInvalidError
 
 app = typer.Typer(
@@ -25,11 +41,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb in (doctor, check, plan, run, up, inspect, graph, report, bench, clean):
+for verb in (doctor, check, plan, run, up, inspect, graph, report, controller, bench, clean):
     app.command(verb.__name__.rpartition(".")[2])(verb.command)
 app.add_typer(impair.app, name="impair")
 app.add_typer(core.app, name="core")
 app.add_typer(srv6.app, name="srv6")
+app.add_typer(sdwan.app, name="sdwan")
 
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from testbed.lab.clean import clean
+from testbed.units import counted
 
 
 def command(
@@ -19,8 +20,8 @@ def command(
     removed = clean(lab, force=force)
     for gone in removed:
         typer.echo(
-            f"removed lab {gone.run_id}: {len(gone.namespaces)} namespaces, {len(gone.processes)} processes, "
-            f"{len(gone.paths)} files"
+            f"removed lab {gone.run_id}: {counted(len(gone.namespaces), 'namespace')}, "
+            f"{counted(len(gone.processes), 'process', 'processes')}, {counted(len(gone.paths), 'file')}"
         )
     if not removed:
         typer.echo(f"nothing to clean: {f'there is no lab {lab}' if lab else 'no lab was left behind'}")

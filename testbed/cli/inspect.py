@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from itertools import pairwise
+from pathlib import Path
 
 import typer
 from rich.console import Console
@@ -23,13 +25,14 @@ def command(as_json: Json = False) -> None:
     if not found:
         typer.echo("no lab is running")
         return
-    table = Table("lab", "state", "run's pid", "namespaces", "processes", "enter a node")
+    table = Table("lab", "state", "run's pid", "namespaces", "processes", "controller", "enter a node")
     for lab in found:
         alive = sum(proc.alive(process) for process in lab.processes)
         state = "running" if lab.owner_lives else "crashed: bearerlab clean"
         pid = str(lab.owner.pid) if lab.owner else "–"
         enter = f"ip netns exec bl-{lab.run_id}-NODE …"
-        table.add_row(lab.run_id, state, pid, str(len(lab.namespaces)), str(alive), enter)
+        apps = ", ".join(Path(app).name for app in _controller_apps(lab)) or "–"
+        table.add_row(lab.run_id, state, pid, str(len(lab.namespaces)), str(alive), apps, enter)
     Console().print(table)
     for lab in found:
         for name in lab.ended if lab.owner_lives else ():
@@ -40,4 +43,11 @@ def _as_data(lab: LabRecord) -> dict[str, object]:
     living = [{"name": name, **asdict(process)} for name, process in lab.named.items() if proc.alive(process)]
     data = asdict(lab) | {"run_id": lab.run_id, "owner_lives": lab.owner_lives, "processes": living}
     del data["named"]
-    return data | {"ended": lab.ended}
+    return data | {"ended": lab.ended, "controller": _controller_apps(lab)}
+
+
+def _controller_apps(lab: LabRecord) -> list[str]:
+    """What the lab's controllers run: our apps by their names, a user's own by its file."""
+    words = [proc.command_line(process) for process in lab.processes if proc.alive(process)]
+    controllers = [argv for argv in words if "controllers.launch" in argv]
+    return [app for argv in controllers for option, app in pairwise(argv) if option in ("--app", "--file")]

@@ -12,6 +12,7 @@ from testbed.plan.controlled import controlled
 from testbed.plan.describe import describe
 from testbed.plan.model import Plan, PlannedNode
 from testbed.run import load_plan
+from testbed.units import counted
 
 
 def command(file: ScenarioFile, settings: Settings = [], seed: Seed = None, as_json: Json = False) -> None:  # noqa: B006
@@ -43,5 +44,5 @@ def _node(node: PlannedNode) -> str:
     lines = [f"{node.name}  {node.role}" + (f"  ({node.label})" if node.label else "")]
     lines += [f"  lo            {' '.join(node.loopback)}"] if node.loopback else []
     lines += [f"  {port.name:<13} {' '.join(port.addresses) or '–'}" for port in node.interfaces]
-    lines += [f"  {len(node.routes)} routes"] if node.routes else []
+    lines += [f"  {counted(len(node.routes), 'route')}"] if node.routes else []
     return "\n".join(lines)

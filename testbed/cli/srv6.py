@@ -131,5 +131,5 @@ def _print(*tables: Any, json_of: Any = None) -> None:
         typer.echo(json.dumps(json_of, indent=2))
         return
     console = Console()
-    for table in tables:
-        console.print(table)
+    for number, table in enumerate(tables):
+        console.print(*([""] if number else []), table, sep="\n")

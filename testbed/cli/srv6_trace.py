@@ -15,7 +15,7 @@ from rich.table import Table
 
 from testbed.cli.options import Json
 from testbed.cli.running import Lab, running_lab
-from testbed.errors import InputError, RunInvalidError
+from testbed.errors import InputError, Problem, RunInvalidError
 from testbed.graph import Role
 from testbed.plan.names import Names
 from testbed.plan.processes import CONTROLLER
@@ -48,7 +48,7 @@ def command(  # noqa: PLR0913, PLR0917 - a command's options
     try:
         seen = sightings(namespaces, source, Probe(to, port, dscp, size), holders)
     except OSError as error:
-        raise RunInvalidError(f"{source} cannot send to {to}: {error.strerror}") from error
+        raise RunInvalidError(f"{source} cannot send to {to}: {error.strerror or error}") from error
     trail = follow(seen, _destinations(nodes, holders))
     names = _Names.of(directory / f"{CONTROLLER}.sock")
     if as_json:
@@ -97,9 +97,11 @@ def _bits(sid: Mapping[str, Any]) -> int:
 def _address(nodes: Mapping[str, Any], source: str, destination: str) -> Address:
     names = Names("a node", tuple(nodes), in_graph=True)
     problems = list(names.check("SOURCE", source))
-    of_node = nodes[destination]["addresses"] if destination in nodes else []
+    if destination in nodes and not nodes[destination]["addresses"]:
+        want = "a node that has addresses of the plan, or an address"
+        raise InputError("srv6 trace", [*problems, Problem("DESTINATION", f'"{destination}"', want)])
     try:
-        address = ip_address(of_node[0] if of_node else destination)
+        address = ip_address(nodes[destination]["addresses"][0] if destination in nodes else destination)
     except ValueError:
         problems += Names("an address or a node", tuple(nodes), in_graph=True).check("DESTINATION", destination)
     if problems:

@@ -1,4 +1,4 @@
-"""Every capability that the testbed knows of. Texts are short: the doctor prints one line of 100 columns for each."""
+"""Every capability that the testbed knows of. Texts are short: the doctor prints one line of 80 columns for each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from testbed.doctor.kernel import (
 from testbed.doctor.programs import module, program, python, root, wire
 
 _OTHER_KERNEL = "a kernel that has it"
-_EXTRA_MODULES = "Ubuntu: linux-modules-extra-$(uname -r)"
+_EXTRA_MODULES = "on Ubuntu: apt install linux-modules-extra-$(uname -r)"
 _OVS_PROGRAMS = ("ovs-vsctl", "ovs-vswitchd", "ovsdb-server", "ovsdb-tool", "ovs-appctl", "ovs-ofctl")
 _DT4_TABLE = 101
 _END_DT4 = f"seg6local action End.DT4 vrftable {_DT4_TABLE}"

@@ -174,6 +174,8 @@ def _edge_lines(edge: PlannedEdge) -> Iterator[str]:
     # Nobody answers for the other end of a tunnel: flows deliver what comes to whoever has the port.
     yield f"link set {edge.probes.ifname} arp off up"
     yield from (f"addr add {address} dev {edge.probes.ifname}" for address in edge.probes.addresses)
+    if edge.replicas:
+        yield f"link set {edge.replicas.ifname} arp off up"
 
 
 def _route_line(route: Route) -> str:

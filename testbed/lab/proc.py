@@ -39,6 +39,15 @@ def alive(process: ProcessId) -> bool:
     return identify(process.pid) == process
 
 
+def command_line(process: ProcessId) -> tuple[str, ...]:
+    """The words of its command, empty if it is gone."""
+    try:
+        words = Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return ()
+    return tuple(word.decode(errors="replace") for word in words[:-1])
+
+
 def living_in(namespaces: Collection[str]) -> Iterator[ProcessId]:
     """The processes, other than this one, whose network namespace has one of these names."""
     wanted = {_inode(NETNS_DIR / name) for name in namespaces if (NETNS_DIR / name).exists()}

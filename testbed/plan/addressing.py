@@ -23,7 +23,21 @@ LINKS6 = IPv6Network("fd00:1::/48")
 LANS6 = IPv6Network("fd00:10::/32")
 
 RESERVED_NAMES = frozenset(
-    {"all", "br0", "controller", "default", "lo", "mgmt", "n6", "ovs-netdev", "ovs-system", "probes", "sr0", "wire"}
+    {
+        "all",
+        "br0",
+        "controller",
+        "default",
+        "lo",
+        "mgmt",
+        "n6",
+        "ovs-netdev",
+        "ovs-system",
+        "probes",
+        "replicas",
+        "sr0",
+        "wire",
+    }
 )
 """Interfaces and processes of a lab have these names already, or the kernel refuses them: no node may."""
 

@@ -50,6 +50,7 @@ class PlannedBridge:
     name: str
     ifname: str
     mac: str
+    mtu: int
     address: str
     routes: tuple[Route, ...] = ()
 
@@ -76,6 +77,18 @@ class PlannedProbePort:
 
 
 @dataclass(frozen=True)
+class PlannedReplicaPort:
+    """Where what is duplicated gets its numbers and loses them (IEEE 802.1CB): an interface, and its OpenFlow number.
+
+    `mtu` is that of hosts and a tag.
+    """
+
+    ifname: str
+    port: int
+    mtu: int
+
+
+@dataclass(frozen=True)
 class PlannedEdge:
     """What the Open vSwitch of an edge has: `lans` are its OpenFlow ports 1, 2, … in this order."""
 
@@ -83,6 +96,7 @@ class PlannedEdge:
     bridges: tuple[PlannedBridge, ...]
     tunnels: tuple[PlannedTunnel, ...]
     probes: PlannedProbePort
+    replicas: PlannedReplicaPort | None = None
 
 
 @dataclass(frozen=True)

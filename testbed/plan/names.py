@@ -18,10 +18,12 @@ class Names:
     left_out: frozenset[str] = frozenset()
     in_graph: bool = False
     """Whether `bearerlab graph` shows them, so that many need not be listed."""
+    incomplete: bool = False
+    """Whether all that existed did not validate: any name may have been one of them."""
 
     def check(self, where: str, name: str) -> Iterator[Problem]:
         """A problem if there is no such name, with the nearest one as a hint."""
-        if name in self.known or name in self.left_out:
+        if self.incomplete or name in self.known or name in self.left_out:
             return
         close = get_close_matches(name, self.known, n=1)
         want = f"{self.kind}: {', '.join(self.known) or 'there is none'}"

@@ -32,6 +32,7 @@ from testbed.plan.routing import Services, host_prefix, local_routes, plan_route
 from testbed.plan.sdwan_references import SdwanReferences
 from testbed.plan.srv6_references import Srv6References
 from testbed.plan.tenants import Tenants
+from testbed.scenario.files import Files
 from testbed.scenario.load import Loaded, in_the_file
 from testbed.scenario.model import Scenario
 
@@ -57,6 +58,12 @@ def check(loaded: Loaded, graph: Graph | None, presets: Presets) -> tuple[Proble
     found = (*connectivity.problems(), *references.problems(), *underlay.problems(), *overlay)
     in_place = (replace(problem, where=in_the_file(problem.where, loaded.left_out)) for problem in found)
     return (*loaded.problems, *in_place)
+
+
+def network(scenario: Scenario, graph: Graph, presets: Presets, files: Files) -> str:
+    """What the underlay's controller is given of a scenario with `srv6`: JSON."""
+    graph = _as_used(scenario, graph)
+    return srv6.network_text(scenario, graph, _links(scenario, graph, Known(presets, files)), addressing.subnets(graph))
 
 
 def plan(loaded: Loaded, graph: Graph, presets: Presets, *, seed: int | None = None) -> Plan:
@@ -90,7 +97,7 @@ def plan(loaded: Loaded, graph: Graph, presets: Presets, *, seed: int | None = N
         controller=controller_target(nodes),
         srv6=srv6.needs(scenario.srv6) if scenario.srv6 else None,
         smf=next((node.name for node in nodes if node.role is Role.SMF and scenario.core.dnns), None),
-        processes=tuple(plan_processes(scenario, nodes, network, overlay_text)),
+        processes=tuple(plan_processes(scenario, nodes, network, overlay_text, loaded.files.controller_app)),
         probes=(*plan_link_probe(scenario.links.probe, planned_links), *plan_probes(scenario)),
         flows=tuple(_flows(scenario, graph)),
         captures=tuple(_captures(scenario, graph, nodes)),

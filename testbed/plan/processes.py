@@ -6,7 +6,7 @@ Only command lines and YAML texts are made here; the packages that understand th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
@@ -23,8 +23,17 @@ HTTP_PORT, STAMP_PORT = 80, 862
 CONTROLLER = "controller"
 """The controller's process; its northbound's socket in the lab's directory is called after it."""
 
+CONTROLLER_APP = "controller-app"
+"""The process of a controller of the user's own; it has the CPEs instead of ours."""
+
 SEGMENT_PROBE = "segments.all"
 """What measures links and segment lists for the controller."""
+
+REPLICAS = "replicas"
+"""In an edge, the interface by which what is duplicated gets its numbers and loses them."""
+
+REPLICATION = "replicas.all"
+"""What numbers duplicates, and lets the first of each pass."""
 
 TUNNEL_PROBE = "tunnels.all"
 """What measures overlay tunnels for the controller."""
@@ -37,20 +46,27 @@ MOST_LINK_PROBES = 500
 
 
 def plan_processes(
-    scenario: Scenario, nodes: Sequence[PlannedNode], network: str = "", overlay: str = ""
+    scenario: Scenario, nodes: Sequence[PlannedNode], network: str = "", overlay: str = "", app: str = ""
 ) -> Iterator[PlannedProcess]:
     """Everything that serves, in the order in which it starts: what others talk to comes first.
 
     `network` and `overlay` are what the controller is given of the underlay and of the overlay; empty without one.
+    `app` is the file of a controller of the user's own.
     """
-    if network or _cpes(nodes):
-        yield _controller(nodes, network, overlay)
+    switches = _cpes(nodes) and not app
+    if network or switches:
+        yield _controller(network, overlay, switches=switches)
+    if scenario.controller:
+        listen = ("--listen", f"{MANAGEMENT4[1]}:{OPENFLOW_PORT}")
+        argv = ("{python}", "-m", "controllers.launch", *listen, "--file", app, "--", *scenario.controller.options)
+        yield PlannedProcess(CONTROLLER_APP, None, argv)
     if scenario.srv6 and scenario.srv6.measure:
         argv = ("{python}", "-m", "traffic.policy_probe", "--name", SEGMENT_PROBE)
         yield PlannedProcess(SEGMENT_PROBE, None, (*argv, "--northbound", f"{{state}}/{CONTROLLER}.sock"))
     if overlay:
         argv = ("{python}", "-m", "traffic.tunnel_probe", "--name", TUNNEL_PROBE)
         yield PlannedProcess(TUNNEL_PROBE, None, (*argv, "--northbound", f"{{state}}/{CONTROLLER}.sock"))
+        yield from _replication(json.loads(overlay))
     yield from _servers(scenario)
     if scenario.core.dnns:
         yield from (_upf(upf, nodes, scenario.core) for upf in _with_role(nodes, Role.UPF))
@@ -94,14 +110,26 @@ def _namespaced(end: LinkEnd) -> dict[str, str]:
     return {"namespace": f"{{base}}-{end.node}", "ifname": end.ifname}
 
 
+def _replication(overlay: Mapping[str, Any]) -> Iterator[PlannedProcess]:
+    """The process that has the ports of all edges by which anything is duplicated, if there are any."""
+    ports = [
+        {"edge": edge["name"], "namespace": edge["namespace"], "ifname": REPLICAS}
+        for edge in overlay["edges"]
+        if edge["replica_port"] is not None
+    ]
+    if ports:
+        argv = ("{python}", "-m", "traffic.replication", "--name", REPLICATION, "--ports", "{config}")
+        yield PlannedProcess(REPLICATION, None, argv, json.dumps(ports, indent=1) + "\n")
+
+
 def _with_role(nodes: Sequence[PlannedNode], role: Role) -> list[PlannedNode]:
     return [node for node in nodes if node.role is role]
 
 
-def _controller(nodes: Sequence[PlannedNode], network: str, overlay: str) -> PlannedProcess:
-    """One process for the CPEs and the underlay."""
+def _controller(network: str, overlay: str, *, switches: bool) -> PlannedProcess:
+    """One process for the CPEs, if `switches`, and the underlay."""
     argv: tuple[str, ...] = ("{python}", "-m", "controllers.launch")
-    if _cpes(nodes):
+    if switches:
         argv += ("--listen", f"{MANAGEMENT4[1]}:{OPENFLOW_PORT}")
     if network or overlay:
         argv += ("--northbound", f"{{state}}/{CONTROLLER}.sock")
@@ -109,7 +137,7 @@ def _controller(nodes: Sequence[PlannedNode], network: str, overlay: str) -> Pla
         argv += ("--app", "srv6", "--network", "{config}", "--state", f"{{run}}/{CONTROLLER}-policies.json")
     if overlay:
         argv += ("--app", "sdwan", "--overlay", "{overlay}")
-    elif _cpes(nodes):
+    elif switches:
         argv += ("--app", "learning_switch")
     files = (("overlay", overlay),) if overlay else ()
     return PlannedProcess(CONTROLLER, None, argv, network, files)

@@ -16,6 +16,7 @@ from testbed.plan.model import PlannedChange
 from testbed.plan.names import Names
 from testbed.plan.profiles import Known, LinkPlan
 from testbed.plan.queues import queue_problems
+from testbed.plan.sdwan import tenants_of
 from testbed.scenario import expectation
 from testbed.scenario.impairment import Change
 from testbed.scenario.model import Scenario
@@ -57,6 +58,7 @@ class References:
         yield from self._links()
         yield from self._core()
         yield from self._addresses()
+        yield from self._controller()
         yield from self._service_hosts()
         yield from self._probes()
         yield from self._flows_and_captures()
@@ -96,6 +98,15 @@ class References:
         if change.preset:
             yield from self._presets.check(f"{where}.preset", change.preset)
 
+    def _controller(self) -> Iterator[Problem]:
+        if self.scenario.controller is None:
+            return
+        if self.scenario.sdwan:
+            want = "one of them: the overlay's controller owns the CPEs"
+            yield Problem("controller", "an app of one's own beside `sdwan`", want)
+        elif not self.graph.with_role(Role.CPE):
+            yield Problem("controller", "a topology without CPEs", "one with nodes of the role cpe", 'such as "sdwan"')
+
     def _core(self) -> Iterator[Problem]:
         for name, dnn in self.scenario.core.dnns.items():
             yield from self._with_role(Role.UPF).check(f"core.dnns.{name}.psa", dnn.psa)
@@ -133,11 +144,19 @@ class References:
 
     def _apart(self, *places: str) -> bool:
         """Whether these are services of different tenants, whose addresses mean nothing to each other."""
-        if self._tenancy is None or not all(place.startswith("services.") for place in places):
+        if not all(place.startswith("services.") for place in places):
             return False
         one, other = (self.scenario.services[place.split(".")[1]].hosts for place in places)
-        tenants = [frozenset(name for host in hosts for name in self._tenancy.of(host)) for hosts in (one, other)]
+        tenants = [frozenset(name for host in hosts for name in self._tenants_of(host)) for hosts in (one, other)]
         return all(tenants) and not tenants[0] & tenants[1]
+
+    def _tenants_of(self, host: str) -> Iterator[tuple[str, str]]:
+        """The underlay's, and those of the overlay: whose LAN a host is on."""
+        if self._tenancy is not None:
+            yield from (("srv6", name) for name in self._tenancy.of(host))
+        if self.scenario.sdwan is not None:
+            names = tenants_of(host, self.graph, self.subnets, self.scenario.sdwan)
+            yield from (("sdwan", name) for name in names)
 
     def _service_hosts(self) -> Iterator[Problem]:
         for name, service in self.scenario.services.items():

@@ -18,7 +18,8 @@ from testbed.graph import Graph, Link, Role
 from testbed.plan import addressing
 from testbed.plan.addressing import Port, Subnet, ifname
 from testbed.plan.circuits import DEFAULT
-from testbed.plan.model import PlannedBridge, PlannedEdge, PlannedProbePort, PlannedTunnel, Route
+from testbed.plan.model import PlannedBridge, PlannedEdge, PlannedProbePort, PlannedReplicaPort, PlannedTunnel, Route
+from testbed.plan.processes import REPLICAS
 from testbed.plan.profiles import LinkPlan
 from testbed.plan.routing import host_prefix
 from testbed.plan.srv6 import limited
@@ -27,7 +28,10 @@ from testbed.scenario.impairment import Links
 from testbed.scenario.model import Scenario
 from testbed.scenario.sdwan import Application, Sdwan, SlaClass
 
-ROOM = 20 + 8 + 8 + 14 + 6
+TAG = 6
+"""An R-TAG (IEEE 802.1CB-2017 §7.8)."""
+
+ROOM = 20 + 8 + 8 + 14 + TAG
 """What the overlay adds: IPv4, UDP, VXLAN and the inner Ethernet header (RFC 7348 §5), and an R-TAG (IEEE 802.1CB)."""
 
 OTHER = "other"
@@ -39,7 +43,7 @@ PROBES = "probes"
 PROBES4 = IPv4Network("169.254.0.0/16")
 """Probes' addresses, two for each tunnel; they mean something inside a CPE only (RFC 3927)."""
 
-PROBE_PORT, FIRST_TUNNEL_PORT = 100, 1001
+PROBE_PORT, REPLICA_PORT, FIRST_TUNNEL_PORT = 100, 101, 1001
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,18 @@ def tenant_of(lan: str, sdwan: Sdwan) -> str:
     return next((name for name, tenant in sdwan.tenants.items() if lan in tenant.attach), DEFAULT)
 
 
+def tenants_of(node: str, graph: Graph, subnets: Iterable[Subnet], sdwan: Sdwan) -> frozenset[str]:
+    """The tenants of the LANs that `node` is on."""
+    lans = dict(lan_ports(graph, sdwan))
+    return frozenset(
+        tenant_of(lans[port], sdwan)
+        for subnet in subnets
+        if node in {port.node for port in subnet.ports()}
+        for port in subnet.ports()
+        if port in lans
+    )
+
+
 class OverlayPlan:
     """The overlay of a scenario whose references were checked."""
 
@@ -138,7 +154,20 @@ class OverlayPlan:
                 self._probe_mac(edge),
                 tuple(f"{tunnel.probe_address(edge)}/31" for tunnel in self._tunnels_of(edge)),
             ),
+            replicas=PlannedReplicaPort(REPLICAS, REPLICA_PORT, self._largest) if self.replicated else None,
         )
+
+    @cached_property
+    def replicated(self) -> tuple[str, ...]:
+        """The edges that send anything twice: all, if a class wants it that an application has."""
+        used = {each.sla_class for each in self._sdwan.applications.values()} | {DEFAULT}
+        wanted = any(self._classes[name].forwarding == "duplicate" for name in used if name in self._classes)
+        return self._edges if wanted else ()
+
+    @property
+    def _largest(self) -> int:
+        """What hosts behind edges send at most, with a tag."""
+        return largest_inner_mtu(self._links.values(), self._sdwan) + TAG
 
     def text(self, datapath_ids: Mapping[str, int]) -> str:
         """What the controller is given."""
@@ -205,7 +234,8 @@ class OverlayPlan:
         }
         routes = tuple(Route(host_prefix(remote), name, gateway) for remote in sorted(remotes))
         address = self._subnet[port].interface_addresses(port)[0]
-        return PlannedBridge(name, port.ifname, self._macs[port], address, routes)
+        mtu = self._links[wan.link.name].mtu
+        return PlannedBridge(name, port.ifname, self._macs[port], mtu, address, routes)
 
     @staticmethod
     def _other(tunnel: _Tunnel, edge: str) -> str:
@@ -226,6 +256,7 @@ class OverlayPlan:
             "namespace": f"{{base}}-{edge}",
             "probe_port": PROBE_PORT,
             "probe_mac": self._probe_mac(edge),
+            "replica_port": REPLICA_PORT if self.replicated else None,
             "attachments": [self._attachment(edge, wan) for wan in self.wans[edge]],
             "lans": [self._lan(number, port) for number, port in enumerate(self._lan_ports(edge), 1)],
         }

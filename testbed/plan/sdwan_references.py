@@ -60,6 +60,7 @@ class SdwanReferences:
         yield from self._demands()
         yield from self._probes()
         yield from self._modes()
+        yield from self._probing()
         yield from self._mtus()
 
     def _modes(self) -> Iterator[Problem]:
@@ -68,6 +69,15 @@ class SdwanReferences:
         wanted = {f"timeline[{i}].schedule": step.schedule for i, step in steps if isinstance(step, Schedule)}
         wanted["sdwan.mode"] = self._sdwan.mode
         colored = any(transport.colors for transport in self._sdwan.transports.values())
+        planned = [mode for mode in wanted.values() if mode in ("underlay", "joint")]
+        for name, given in self._sdwan.classes.items():
+            if planned and given.forwarding in ("balance", "duplicate"):
+                got = f'"{given.forwarding}", with the mode {planned[0]}'
+                yield Problem(
+                    f"sdwan.classes.{name}.forwarding",
+                    got,
+                    "preferred or cheapest: a plan has one tunnel for each demand",
+                )
         for where, mode in wanted.items():
             if mode in ("underlay", "joint") and not colored:
                 yield Problem(where, f'"{mode}", without tunnels that ride policies', "a transport with colors")
@@ -75,7 +85,8 @@ class SdwanReferences:
     def _known(self, section: str, kind: str, *also: str) -> Names:
         prefix = f"sdwan.{section}."
         missing = frozenset(p.removeprefix(prefix).split(".")[0] for p in self._left_out if p.startswith(prefix))
-        return Names(kind, (*getattr(self._sdwan, section), *also), missing)
+        whole = f"sdwan.{section}" in self._left_out
+        return Names(kind, (*getattr(self._sdwan, section), *also), missing, incomplete=whole)
 
     def _transports(self) -> Iterator[Problem]:
         used: dict[str, str] = {}
@@ -97,6 +108,24 @@ class SdwanReferences:
                 yield Problem("sdwan.transports", got, f"a link of {edge} in one of them")
         if not self._edges.known:
             yield Problem("sdwan", "a topology without CPEs", "one with nodes of the role cpe", 'such as "sdwan"')
+
+    def _probing(self) -> Iterator[Problem]:
+        """An answer that comes too late is none: what is slow but good enough would be taken for dead."""
+        given = self._sdwan.probing
+        where = "sdwan.probing.timeout"
+        bounds = {name: each.sla.delay for name, each in self._sdwan.classes.items() if each.sla.delay is not None}
+        slowest = max(bounds, key=lambda name: bounds[name], default=None)
+        if slowest is not None and 2 * bounds[slowest] > given.timeout:
+            got = f"{given.timeout:g} ms, with tunnels of {bounds[slowest]:g} ms each way good enough for {slowest}"
+            yield Problem(where, got, f"{2 * bounds[slowest]:g} ms at least: an answer that is later is none")
+        ways = {planned.link.name: planned.behaviour for planned in self._links}
+        for name, transport in self._sdwan.transports.items():
+            there = [each for each in transport.links if each in self._edge_of and each in ways]
+            both = {each: ways[each].a_to_b.profile.delay_ms + ways[each].b_to_a.profile.delay_ms for each in there}
+            least = sum(sorted(both.values())[-2:]) if len(both) > 1 else 0.0
+            if least > given.timeout:
+                got = f"{given.timeout:g} ms, with {least:g} ms there and back on links of {name} alone"
+                yield Problem(where, got, "more than that: an answer that is later is none")
 
     def _broken(self, section: str) -> bool:
         return any(path.startswith((f"sdwan.{section}",)) or path == "sdwan" for path in self._left_out)

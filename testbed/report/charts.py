@@ -8,6 +8,7 @@ from typing import Literal
 
 from markupsafe import Markup
 
+from testbed.report.bands import Bands
 from testbed.report.formats import ms
 from testbed.report.svg import Scale, dots, drawing, line, nice_step, tag, text
 from testbed.report.timeline import Mark, Phase
@@ -34,11 +35,12 @@ def points(samples: Sequence[StampSample], zero: float) -> list[Point]:
 def rtt_chart(title: str, probes: Sequence[Point], phases: Sequence[Phase], marks: Sequence[Mark]) -> Markup:
     """The whole run of one probe."""
     end = max((phase.end for phase in phases), default=max((point.t for point in probes), default=1.0))
-    frame = _Frame(0.0, end, probes, HEIGHT)
+    bands = Bands(Scale(0.0, end, LEFT, WIDTH - RIGHT), tuple(phases))
+    frame = _Frame(0.0, end, probes, HEIGHT + bands.height, top=TOP + bands.height)
     return drawing(
         WIDTH,
-        HEIGHT,
-        *(_band(frame, phase) for phase in phases),
+        HEIGHT + bands.height,
+        *bands.drawn(frame.top, frame.bottom),
         *frame.axes(),
         *(_step_line(frame, mark) for mark in marks),
         *frame.data(),
@@ -73,6 +75,7 @@ class _Frame:
         probes: Sequence[Point],
         height: float,
         *,
+        top: float = TOP,
         zero: float = 0.0,
         unit: Literal["s", "ms"] = "s",
     ) -> None:
@@ -80,10 +83,10 @@ class _Frame:
         self.values = sorted(point.rtt_ms for point in self.probes if point.rtt_ms is not None)
         usual = percentile(self.values, 99) * 1.25 if self.values else 1.0
         self.zero, self.unit, self.factor = zero, unit, 1000 if unit == "ms" else 1
-        self.bottom = height - BOTTOM
+        self.top, self.bottom = top, height - BOTTOM
         self.x = Scale(start, end, LEFT, WIDTH - RIGHT)
         step = nice_step(usual / 4)
-        self.y = Scale(0.0, step * -(-usual // step), self.bottom, TOP)
+        self.y = Scale(0.0, step * -(-usual // step), self.bottom, top)
 
     def axes(self) -> list[Markup]:
         """Grid, ticks and what they are."""
@@ -110,29 +113,23 @@ class _Frame:
         drawn = [dots(seen, "dot" if self.unit == "s" else "dot large")]
         strokes = "".join(f"M{round(self.x(p.t), 1):g} {self.bottom + 3:g}v9" for p in lost)
         drawn += [tag("path", tag("title", f"{len(lost)} lost"), d=strokes, class_="lost")] if lost else []
-        drawn += [_peak(self.x(t)) for t, _ in peaks]
+        drawn += [_peak(self.x(t), self.top) for t, _ in peaks]
         if peaks:
             highest = max(rtt for _, rtt in peaks)
             said = f"▲ {len(peaks)} above {self.y.high:g} ms, up to {ms(highest)} ms"
-            drawn += [text(WIDTH - RIGHT - 6, TOP + 14, said, "note", anchor="end")]
+            drawn += [text(WIDTH - RIGHT - 6, self.top + 14, said, "note", anchor="end")]
         return drawn
 
 
-def _band(frame: _Frame, phase: Phase) -> Markup:
-    middle = frame.x((phase.start + phase.end) / 2)
-    name = text(middle, TOP - 8, phase.name, f"band ink-{phase.colour}", anchor="middle")
-    return _shade(frame, phase.start, phase.end, phase.colour) + name
-
-
 def _shade(frame: _Frame, start: float, end: float, colour: str) -> Markup:
-    left, height = frame.x(start), frame.bottom - TOP
-    return tag("rect", x=left, y=TOP, width=frame.x(end) - left, height=height, class_=f"bg-{colour}")
+    left, height = frame.x(start), frame.bottom - frame.top
+    return tag("rect", x=left, y=frame.top, width=frame.x(end) - left, height=height, class_=f"bg-{colour}")
 
 
 def _step_line(frame: _Frame, mark: Mark) -> Markup:
     x = frame.x(mark.t)
     hint = tag("title", f"{mark.t:.3f} s: {mark.title}")
-    return tag("line", hint, x1=x, y1=TOP, x2=x, y2=frame.bottom, class_="step")
+    return tag("line", hint, x1=x, y1=frame.top, x2=x, y2=frame.bottom, class_="step")
 
 
 def _numbers(frame: _Frame, marks: Sequence[Mark]) -> list[Markup]:
@@ -147,5 +144,5 @@ def _numbers(frame: _Frame, marks: Sequence[Mark]) -> list[Markup]:
     return drawn
 
 
-def _peak(x: float) -> Markup:
-    return tag("path", d=f"M{x:.1f} {TOP + 1:g}l3 6h-6z", class_="peak")
+def _peak(x: float, top: float) -> Markup:
+    return tag("path", d=f"M{x:.1f} {top + 1:g}l3 6h-6z", class_="peak")

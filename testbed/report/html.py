@@ -14,8 +14,10 @@ from testbed.plan.model import Plan
 from testbed.record import Event, RunRecord
 from testbed.report import formats
 from testbed.report.charts import Point, change_chart, points, rtt_chart
+from testbed.report.lanes import lanes_chart, way_colours
 from testbed.report.linkprobes import LINK_EVENTS
 from testbed.report.map import DrawnPath, topology_map
+from testbed.report.overlay import found_rows, lanes, moved_rows
 from testbed.report.result import PathResult, Result
 from testbed.report.routes import Routes
 from testbed.report.styles import stylesheet
@@ -81,6 +83,9 @@ class _View:
         self._zero = zero(record)
         self._events = record.events()
         self._phases = phases(record, scenario)
+        self._end = max((phase.end for phase in self._phases), default=0.0)
+        applications = scenario.sdwan.applications if scenario.sdwan else {}
+        self._lanes = lanes(self._events, applications, self._zero, self._end)
         self._leading = leading_probe(scenario)
         self._ue_addresses = ue_addresses(record)
         stamps = [name for name, probe in scenario.probes.items() if isinstance(probe, StampProbe)]
@@ -108,6 +113,9 @@ class _View:
             "map": topology_map(self._plan, drawn),
             "charts": dict(self._charts()),
             "changes": tuple(self._changes()),
+            "overlay": tuple((change, found_rows(change), moved_rows(change)) for change in self._result.overlay),
+            "ways": way_colours(self._lanes),
+            "lanes": lanes_chart(self._lanes, self._phases, self._end) if self._lanes else None,
             "events": tuple(self._listed()),
             "invalid": self._first("invalid"),
             "host": self._first("host"),

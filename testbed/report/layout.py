@@ -1,7 +1,8 @@
 """Where the map draws what: the backbone by longitude and latitude, everything else as a schematic. Pure.
 
 The upper band is the backbone, north up and to scale, with the data centres that hang off it at its sides; the lower
-band runs from the users on the left over access and metro to the backbone, its data centres below.
+band runs from the users on the left over access and metro to the backbone, its data centres below. Transports of an
+SD-WAN beside the backbone have a frame of their own.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 import networkx as nx
 
-from testbed.graph import Role
+from testbed.graph import CPES, Role
 from testbed.plan.model import Plan, PlannedNode
 from testbed.report.svg import Scale
 
@@ -68,11 +69,14 @@ class _Drawing:
         self._graph.add_edges_from((link.a.node, link.b.node) for link in plan.links)
         self._geographic = {n.name: n for n in plan.nodes if n.role is Role.ROUTER and n.position != (0.0, 0.0)}
         rest = [node for node in plan.nodes if node.name not in self._geographic]
+        self._cpes = {node.name for node in rest if node.role in CPES}
         self._sites: dict[str, list[PlannedNode]] = {}
         for node in rest:
             if node.role in _SITE_ROLES:
                 self._sites.setdefault(node.site, []).append(node)
-        self._trunk = [node for node in rest if node.role not in _SITE_ROLES]
+        ways = [node for node in rest if self._geographic and self._is_transport(node)]
+        self._transports = [node.name for node in ways]
+        self._trunk = [node for node in rest if node.role not in _SITE_ROLES and node not in ways]
         self._places: dict[str, XY] = {}
         self._boxes: list[Box] = []
         self._axis = 0.0
@@ -89,6 +93,12 @@ class _Drawing:
         height = max([bottom, *(box.y + box.height for box in self._boxes)]) + 14
         return Layout(
             self._places, tuple(self._boxes), height, frozenset(self._geographic), self._axis, self._km_per_px
+        )
+
+    def _is_transport(self, node: PlannedNode) -> bool:
+        """Beside the backbone: a router that joins CPEs and nothing else."""
+        return (
+            node.role is Role.ROUTER and bool(self._graph[node.name]) and self._cpes.issuperset(self._graph[node.name])
         )
 
     def _gateway(self, nodes: Iterable[PlannedNode]) -> str | None:
@@ -110,7 +120,21 @@ class _Drawing:
             for index, site in enumerate(names):
                 corner = (10.0 if is_left else WIDTH - _SITE_WIDTH - 10, _MAP_TOP + index * (_SITE_HEIGHT + 40))
                 bottom = max(bottom, self._site(site, sites[site], corner, mirrored=is_left))
+        if self._transports:
+            below = len(sides[False])
+            corner = (
+                (WIDTH - _SITE_WIDTH - 10, _MAP_TOP + below * (_SITE_HEIGHT + 40)) if below else (10.0, bottom + 26)
+            )
+            bottom = max(bottom, self._transport_box(corner))
         return bottom
+
+    def _transport_box(self, corner: XY) -> float:
+        """Transports beside the backbone, one below the other; the lower edge of their frame."""
+        height = len(self._transports) * _ROW + 36
+        self._boxes.append(Box("other transports", *corner, _SITE_WIDTH, height, mirrored=False))
+        for row, name in enumerate(self._transports):
+            self._places[name] = (corner[0] + _SITE_WIDTH / 2, corner[1] + 30 + (row + 0.5) * _ROW)
+        return corner[1] + height
 
     def _map(self, left: float, right: float) -> float:
         """Equirectangular around the mean latitude: the same scale both ways."""

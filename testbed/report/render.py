@@ -15,6 +15,7 @@ from testbed.record import RunRecord
 from testbed.report.html import html_text
 from testbed.report.junit import junit_text
 from testbed.report.linkprobes import Lateness, probed_lateness, probed_links, with_probes
+from testbed.report.overlay import overlay_changes
 from testbed.report.paths import prove_paths
 from testbed.report.result import Result
 from testbed.report.validity import overload
@@ -60,6 +61,7 @@ def conclude(record: RunRecord, scenario: Scenario, plan: Plan) -> Result:
         "events": record.events(),
         "expectations": [asdict(verdict) for verdict in verdicts],
         "paths": prove_paths(record, scenario, plan),
+        "overlay": overlay_changes(record.events(), scenario.sdwan.applications) if scenario.sdwan else [],
         "modes": [asdict(mode) for mode in _modes(record, scenario)],
     }
     return Result.model_validate(data)

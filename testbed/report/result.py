@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -193,6 +193,47 @@ class ModeResult(_Part):
     moves: int
 
 
+class OverlayFinding(_Part):
+    """What probes found of a tunnel, so long after the step; `measured` is the bound of an SLA that was broken."""
+
+    tunnel: str
+    found: Literal["blackout", "brownout", "up again", "good again"]
+    sla_class: str | None
+    measured: str | None
+    after_ms: float
+
+
+class OverlayMove(_Part):
+    """An application's traffic between two CPEs was moved from tunnels to others, so long after the step."""
+
+    application: str
+    ends: str
+    source: str
+    target: str
+    after_ms: float
+    why: str
+
+
+class OverlayReroute(_Part):
+    """An SR Policy was led another way, so long after the step."""
+
+    policy: str
+    to: str
+    after_ms: float
+    why: str
+
+
+class OverlayChange(_Part):
+    """A step that the overlay had to answer, at `t` in Unix seconds, and all that followed until the next one."""
+
+    window: str
+    t: float
+    what: str
+    findings: list[OverlayFinding]
+    moves: list[OverlayMove]
+    reroutes: list[OverlayReroute]
+
+
 class Result(_Part):
     """The outcome of a run. `reason` says why a run that is not `valid` cannot be believed."""
 
@@ -208,6 +249,7 @@ class Result(_Part):
     expectations: list[ExpectationResult]
     paths: list[PathResult]
     modes: list[ModeResult] = Field(default=[], description="Modes of scheduling that the timeline set, in turn.")
+    overlay: list[OverlayChange] = Field(default=[], description="What the overlay found and moved, step by step.")
 
 
 def schema_text() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import zip_longest
 
 from rich import box
 from rich.console import Group, JustifyMethod, RenderableType
@@ -10,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from testbed.report.formats import count, ms, quantity, share, size
+from testbed.report.overlay import found_rows, moved_rows
 from testbed.report.result import (
     ApplicationMeasurement,
     FlowMeasurement,
@@ -20,6 +22,7 @@ from testbed.report.result import (
     StampMeasurement,
 )
 from testbed.report.wanted import wanted
+from testbed.units import counted
 
 
 def summary_table(result: Result) -> RenderableType:
@@ -27,11 +30,13 @@ def summary_table(result: Result) -> RenderableType:
     tables: tuple[RenderableType, ...] = (
         _measurements(result),
         *_modes(result),
+        *_overlay(result),
         _links(result),
         _paths(result),
         _expectations(result),
     )
-    return Group(*(part for table in tables for part in (table, Text())), headline(result))
+    shown = (table for table in tables if table)  # a text may be empty
+    return Group(*(part for table in shown for part in (table, Text())), headline(result))
 
 
 def headline(result: Result) -> Text:
@@ -72,6 +77,18 @@ def _modes(result: Result) -> Iterator[Table]:
     yield table
 
 
+def _overlay(result: Result) -> Iterator[Table]:
+    """What the overlay found and moved after each step."""
+    if not result.overlay:
+        return
+    table = _table("step", "found", "moved", right=())
+    for change in result.overlay:
+        for number, rows in enumerate(zip_longest(found_rows(change), moved_rows(change))):
+            cells = (f"{row.said}, {row.when}" if row else "" for row in rows)
+            table.add_row("" if number else change.window, *cells)
+    yield table
+
+
 def _links(result: Result) -> Text:
     """Whether the emulated links were what they were told to be."""
     carried = [
@@ -83,7 +100,7 @@ def _links(result: Result) -> Text:
     ]
     if not carried:
         return Text()
-    said = f"{len({name for name, _ in carried})} emulated links carried packets"
+    said = f"{counted(len({name for name, _ in carried}), 'emulated link')} carried packets"
     if late := [(way.lateness_us_p99, name) for name, way in carried if way.lateness_us_p99 is not None]:
         p99_us, name = max(late)
         said += f"; the latest was {name}: p99 {p99_us / 1000:.3f} ms late"
@@ -133,12 +150,19 @@ def _figures(measurement: Measurement) -> tuple[str, ...]:
         case FlowMeasurement():
             return "", "", "", "", "", f"{count(measurement.packets)} packets, {size(measurement.bytes)}"
         case ApplicationMeasurement():
-            return "", "", "", "", "", f"SLA violated {measurement.violated_s:g} s, {measurement.moves} moves"
+            return (
+                "",
+                "",
+                "",
+                "",
+                "",
+                f"SLA violated {measurement.violated_s:g} s, {counted(measurement.moves, 'move')}",
+            )
 
 
 def _table(*columns: str, right: tuple[str, ...]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for column in columns:
         justify: JustifyMethod = "right" if column in right else "left"
-        table.add_column(column, justify=justify, no_wrap=column == "measurement", overflow="fold")
+        table.add_column(column, justify=justify, no_wrap=column in ("measurement", "step"), overflow="fold")
     return table

@@ -47,8 +47,12 @@ def load_plan(file: Path, settings: Sequence[str] = (), *, seed: int | None = No
         graph = resolve(loaded.scenario.topology, file.parent)
     except TopologyError as error:
         raise InputError(loaded.source, (*check(loaded, None, PRESETS), *error.problems)) from error
-    planned = plan(loaded, graph, PRESETS, seed=seed)
-    if problems := tuple(policy_problems(loaded.scenario, planned)):
+    try:
+        planned = plan(loaded, graph, PRESETS, seed=seed)
+    except InputError as error:
+        more = policy_problems(loaded, graph, PRESETS, error.problems)
+        raise InputError(loaded.source, (*error.problems, *more)) from error
+    if problems := tuple(policy_problems(loaded, graph, PRESETS)):
         raise InputError(loaded.source, problems)
     return loaded.scenario, planned
 

@@ -19,7 +19,7 @@ from testbed.lab.ipbatch import edge_script
 from testbed.lab.processes import Command, Supervisor
 from testbed.links.engine import LinkEngine
 from testbed.plan.model import Plan, PlannedNode
-from testbed.plan.processes import CONTROLLER, TUNNEL_PROBE
+from testbed.plan.processes import CONTROLLER, CONTROLLER_APP, TUNNEL_PROBE
 from testbed.plan.srv6 import VRF, vpns_by, with_vrf
 from testbed.record import RunRecord
 from testbed.run import session
@@ -105,9 +105,10 @@ def _start_processes(stack: ExitStack, plan: Plan, running: RunningLab, inbox: I
     supervisor = running.supervisor
     for process in plan.processes:
         supervisor.start_planned(process)
-    if any(process.name == CONTROLLER for process in plan.processes):
-        # The CPEs come after the controller: ovs-vswitchd tries again after 1, 2, 4, 8 s only.
-        supervisor.wait_ready(CONTROLLER, READY_WITHIN_S)
+    for process in plan.processes:
+        if process.name in (CONTROLLER, CONTROLLER_APP):
+            # The CPEs come after the controller: ovs-vswitchd tries again after 1, 2, 4, 8 s only.
+            supervisor.wait_ready(process.name, READY_WITHIN_S)
     running.net.use_cpe_starter(lambda node, _namespace: _start_ovs(stack, plan, node, running))
     running.net.start()
     for process in plan.processes:
@@ -134,6 +135,8 @@ def _start_ovs(stack: ExitStack, plan: Plan, node: PlannedNode, running: Running
 
 def _switch(plan: Plan, node: PlannedNode, directory: Path) -> ovs.Switch:
     assert node.datapath_id is not None
+    # An app of the user's own may speak another version than ours do.
+    own_app = any(process.name == CONTROLLER_APP for process in plan.processes)
     return ovs.Switch(
         directory=directory,
         datapath_id=node.datapath_id,
@@ -141,6 +144,7 @@ def _switch(plan: Plan, node: PlannedNode, directory: Path) -> ovs.Switch:
         controller=plan.controller,
         datapath_type=ovs.datapath_type(),
         edge=node.edge,
+        protocols=ovs.ALL_PROTOCOLS if own_app else ovs.Switch.protocols,
     )
 
 

@@ -1,9 +1,9 @@
-"""The files that a scenario names for its links: jitter tables, loss traces, profile traces."""
+"""The files that a scenario names: for its links jitter tables, loss traces and profile traces, and a controller."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,11 +23,18 @@ class Files:
     jitter_tables: dict[str, tuple[float, ...]] = field(default_factory=dict)
     loss_traces: dict[str, tuple[bool, ...]] = field(default_factory=dict)
     traces: dict[str, tuple[TracePoint, ...]] = field(default_factory=dict)
+    controller_app: str = ""
+    """The whole path of the controller's application."""
 
 
 def read_files(scenario: Scenario, beside: Path) -> tuple[Files, tuple[Problem, ...]]:
     """Every file that the scenario names, looked up in the folder `beside`, and what is wrong with them."""
-    return read_parameters(parameters_of(scenario), beside)
+    files, problems = read_parameters(parameters_of(scenario), beside)
+    if scenario.controller:
+        path = (beside / scenario.controller.app).absolute()
+        files = replace(files, controller_app=str(path))
+        problems += tuple(_app_problems(scenario.controller.app, path))
+    return files, problems
 
 
 def read_parameters(wanted: Iterator[tuple[str, Parameters]], beside: Path) -> tuple[Files, tuple[Problem, ...]]:
@@ -62,6 +69,19 @@ def directions(where: str, change: Change) -> Iterator[tuple[str, Parameters]]:
         yield f"{where}up.", change.up
     if change.down:
         yield f"{where}down.", change.down
+
+
+def _app_problems(name: str, path: Path) -> Iterator[Problem]:
+    """Only what can be seen without running it."""
+    where = "controller.app"
+    try:
+        compile(path.read_bytes(), path, "exec", dont_inherit=True)
+    except OSError as error:
+        yield Problem(where, f'"{name}": {error.strerror}', "a readable file", f"looked up in {path.parent}")
+    except SyntaxError as error:
+        yield Problem(where, f'"{name}", line {error.lineno}: {error.msg}', "Python 3 code")
+    except ValueError as error:
+        yield Problem(where, f'"{name}": {error}', "Python 3 code")
 
 
 def _read(

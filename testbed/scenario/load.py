@@ -10,7 +10,6 @@ import copy
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from testbed.scenario.impairment import LOSS_MODELS, Change
 from testbed.scenario.model import Scenario
 from testbed.scenario.steps import STEPS
 from testbed.scenario.template import read_data
-from testbed.validation import Location, path_text, problem
+from testbed.validation import Location, meant_key, path_text, problem, unknown_key
 
 _SET = "--set"
 
@@ -202,51 +201,14 @@ def _location(detail: ErrorDetails) -> Location:
 
 def _problem(detail: ErrorDetails) -> Problem:
     location = _location(detail)
-    return _unknown_key(location) if detail["type"] == "extra_forbidden" else problem(detail, location)
-
-
-def _unknown_key(location: Location) -> Problem:
-    known, meant = _known_keys(location), _meant(location)
-    if location[-1] in known:
-        return Problem(path_text(location), "a key of another kind than those beside it", "keys of one kind")
-    want = f"one of {', '.join(known)}" if known else "a known key"
-    return Problem(path_text(location), "an unknown key", want, f'did you mean "{meant}"?' if meant else "")
+    if detail["type"] == "extra_forbidden":
+        return unknown_key(Scenario.model_json_schema(), location)
+    return problem(detail, location)
 
 
 def _meant(location: Location) -> str | None:
     """The known key that an unknown one at `location` looks like."""
-    return next(iter(get_close_matches(str(location[-1]), _known_keys(location), n=1)), None)
-
-
-def _known_keys(location: Location) -> list[str]:
-    """The keys that are known where `location` names one that is not."""
-    schema = Scenario.model_json_schema()
-    node: Any = schema
-    for part in location[:-1]:
-        node = _descend(schema, node, part)
-    return sorted({key for option in _options(schema, node) for key in option.get("properties", {})})
-
-
-def _options(schema: Any, node: Any) -> list[Any]:
-    if "$ref" in node:
-        return _options(schema, schema["$defs"][node["$ref"].rpartition("/")[2]])
-    options = [*node.get("anyOf", ()), *node.get("oneOf", ())]
-    return [flat for option in options for flat in _options(schema, option)] if options else [node]
-
-
-def _descend(schema: Any, node: Any, part: str | int) -> Any:
-    children = []
-    for option in _options(schema, node):
-        if isinstance(part, int):
-            children.append(option.get("items", {}))
-        else:
-            children.append(option.get("properties", {}).get(part) or _any_value(option) or {})
-    return {"anyOf": [child for child in children if isinstance(child, dict) and child]} if any(children) else {}
-
-
-def _any_value(schema: Any) -> Any:
-    """What the values of a mapping are, whatever their keys."""
-    return schema.get("additionalProperties") or next(iter(schema.get("patternProperties", {}).values()), None)
+    return meant_key(Scenario.model_json_schema(), location)
 
 
 def _removable(detail: ErrorDetails) -> Location:
@@ -254,8 +216,10 @@ def _removable(detail: ErrorDetails) -> Location:
     location = _location(detail)
     if detail["type"] == "extra_forbidden":
         return location
-    if location and location[0] in ("links", "core", "srv6", "topology"):
-        return location[:3] if location[0] != "topology" else location[:1]
+    if location and location[0] in ("topology", "controller"):
+        return location[:1]
+    if location and location[0] in ("links", "core", "srv6"):
+        return location[:3]
     return location[:2]
 
 

@@ -102,6 +102,17 @@ class Core(Strict):
     )
 
 
+class OwnController(Strict):
+    """A controller of the user's own for the CPEs: a Ryu or os-ken application, in a process of its own."""
+
+    app: str = Field(description="The application's file, beside the scenario.", examples=["apps/ryu_switch.py"])
+    options: list[str] = Field(
+        default_factory=list,
+        description="Options of Ryu or of the application, as on ryu-manager's command line.",
+        examples=[["--observe-links"]],
+    )
+
+
 class Service(Strict):
     """HTTP on port 80 and a STAMP reflector on UDP 862, at one address; on several hosts the address is anycast."""
 
@@ -201,6 +212,11 @@ class Scenario(Strict):
         default=None,
         description="An SD-WAN overlay between CPEs; without it they are bridges.",
         examples=[{"transports": {"internet": {"links": ["internet-cpe-edge", "internet-cpe-cloud"]}}}],
+    )
+    controller: OwnController | None = Field(
+        default=None,
+        description="An SDN controller of one's own for the CPEs; without it they learn addresses.",
+        examples=[{"app": "apps/ryu_switch.py"}],
     )
     services: dict[Name, Service] = Field(
         default_factory=dict,

@@ -65,9 +65,10 @@ class SlaClass(Strict):
         description="Those that may carry it, preferred first.",
         examples=[["private", "internet"]],
     )
-    forwarding: Literal["preferred", "cheapest", "balance"] = Field(
+    forwarding: Literal["preferred", "cheapest", "balance", "duplicate"] = Field(
         default="preferred",
-        description="Of the tunnels that meet the SLA: the first, the cheapest, or all by weight.",
+        description="Of the tunnels that meet the SLA: the first, the cheapest, all by weight, or each packet over two "
+        "transports; a mode that plans has neither of the latter.",
         examples=["cheapest"],
     )
     weights: list[Annotated[int, Field(ge=1, le=100)]] = Field(
@@ -86,6 +87,8 @@ class SlaClass(Strict):
             raise ValueError("want forwarding: balance with weights")
         if self.weights and len(self.weights) != len(self.transports):
             raise ValueError(f"want a weight for each of the {len(self.transports)} transports")
+        if self.forwarding == "duplicate" and len(self.transports) < 2:
+            raise ValueError("want two transports or more with forwarding: duplicate")
         if len(set(self.transports)) < len(self.transports):
             raise ValueError("want each transport once")
         return self
@@ -133,6 +136,12 @@ class Probing(Strict):
     margin: Ratio = Field(
         default=0.1, description="How far within its bound a value has to be to be good again.", examples=["10%"]
     )
+
+    @model_validator(mode="after")
+    def _measured(self) -> Probing:
+        if self.window < self.interval:
+            raise ValueError(f"want a window of at least the interval, {self.interval:g}ms: each has to have a probe")
+        return self
 
 
 class Sdwan(Strict):

@@ -76,8 +76,9 @@ def test_each_list_is_measured_along_its_segments(routers: dict[str, Node], tmp_
             window = next_windows(served, name, received=True)
             assert 0 < window["least_us"] <= window["mean_us"]
         assert probe.end() == 0
-        sent = {name: sum(window["sent"] for window in served.of(name)) for name in (DIRECT, LINK, DETOUR)}
+        # The first may be lost while routers look for their neighbours.
+        received = {name: sum(window["received"] for window in served.of(name)) for name in (DIRECT, LINK, DETOUR)}
     counted = [packets(routers[node], sid) - had for (node, sid), had in zip(sids, before, strict=True)]
-    assert counted[0] >= sent[LINK] + sent[DETOUR]
-    assert counted[1] >= sent[DETOUR]
-    assert counted[2] >= sent[DIRECT]
+    assert counted[0] >= received[LINK] + received[DETOUR]
+    assert counted[1] >= received[DETOUR]
+    assert counted[2] >= received[DIRECT]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import queue
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_network
@@ -128,7 +129,9 @@ def test_everything_that_is_written_is_read_back(rig: Rig, hands: Hands) -> None
     wanted = state(*EVERYTHING, rules=RULES)
     assert hands.install({"r1": wanted}) == []
     assert rig.routes("r1") == wanted
-    assert read_routers({"r1": rig.namespaces["r1"], "gone": "no-such-namespace"}) == {"r1": wanted}
+    read = read_routers({"r1": rig.namespaces["r1"], "gone": "no-such-namespace"})
+    assert read["r1"] == wanted
+    assert isinstance(read["gone"], NamespaceGoneError)
     assert hands.install({"r1": RouterState()}) == []
     assert rig.routes("r1") == RouterState()
 
@@ -254,12 +257,18 @@ def test_links_and_routers_are_heard_of(rig: Rig) -> None:
     assert changes.empty()
 
 
-def test_a_link_is_up_again_once_the_neighbour_answers(rig: Rig) -> None:
+@pytest.mark.parametrize("known", [False, True])
+def test_a_link_is_up_again_once_the_neighbour_answers(rig: Rig, known: bool) -> None:
+    """Whether its MAC address is known from the start makes no difference."""
     reports: queue.Queue[tuple[tuple[str, str], bool]] = queue.Queue()
     adjacencies = Adjacencies(rig.network, lambda link, up: reports.put((link, up)))
     adjacencies.changed(("r1", "r2"), False)
     assert reports.get_nowait() == (("r1", "r2"), False)
     (address,) = (str(port.address) for port in rig.network.ports if (port.node, port.peer) == ("r2", "r1"))
+    if known:
+        mac = json.loads(rig.run("r2", "ip", "-json", "link", "show", "r1"))[0]["address"]
+        entry = ("to", str(R2), "lladdr", mac, "dev", "r2", "nud", "permanent")
+        rig.run("r1", "ip", "neigh", "replace", *entry)
     rig.run("r2", "ip", "addr", "del", address, "dev", "r1")
     adjacencies.changed(("r1", "r2"), True)
     adjacencies.changed(("r1", "r4"), True)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from testbed.lab.ledger import LABS
+from tests.support.polling import eventually
 
 ROOT = Path(__file__).parents[2]
 BEARERLAB = str(Path(sys.executable).with_name("bearerlab"))
@@ -35,6 +37,28 @@ def started(*arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         process.communicate(timeout=30)
+
+
+class Output:
+    """What a running command has printed so far."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        self._file = process.stdout.fileno()
+        os.set_blocking(self._file, False)
+        self._text = ""
+
+    def find(self, pattern: str) -> re.Match[str]:
+        """The first match, once it is there."""
+
+        def look() -> re.Match[str] | None:
+            with suppress(BlockingIOError):
+                self._text += os.read(self._file, 65536).decode()
+            return re.search(pattern, self._text)
+
+        found = eventually(look, bool)
+        assert found
+        return found
 
 
 def events(run: Path, kind: str) -> list[dict[str, Any]]:

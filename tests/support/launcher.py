@@ -9,8 +9,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 LAUNCH = (sys.executable, "-m", "controllers.launch")
@@ -65,13 +66,16 @@ class Launcher:
         assert self.process.stdout is not None
         with self.process.stdout as lines:
             for line in lines:
-                self._events.put(json.loads(line))
+                with suppress(ValueError):  # an app of the user's own may print what it likes
+                    self._events.put(json.loads(line))
 
 
 @contextmanager
-def launched(listen: str = "127.0.0.1:0", app: str = "learning_switch") -> Iterator[tuple[Launcher, tuple[str, int]]]:
+def launched(
+    listen: str = "127.0.0.1:0", app: Sequence[str | Path] = ("--app", "learning_switch")
+) -> Iterator[tuple[Launcher, tuple[str, int]]]:
     """A controller that listens, and where."""
-    launcher = Launcher("--listen", listen, "--app", app)
+    launcher = Launcher("--listen", listen, *map(str, app))
     try:
         host, _, port = launcher.expect("ready")["listen"].rpartition(":")
         yield launcher, (host, int(port))

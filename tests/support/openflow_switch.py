@@ -61,3 +61,10 @@ class OpenFlowSwitch:
                 raise ConnectionError("the controller closed the connection")
             data += chunk
         return data
+
+
+def packet_in(port: int, source: bytes, target: bytes = bytes(6)) -> bytes:
+    """§7.4.1: no buffer, length, reason, table, cookie; a match on in_port; padding; the frame."""
+    match = struct.pack("!HHIIH", 1, 12, 0x8000_0004, port, 0).ljust(18, b"\0")
+    frame = target + source + b"\x08\x00" + bytes(46)
+    return struct.pack("!IHBBQ", 0xFFFF_FFFF, 60, 0, 0, 0) + match + frame

@@ -14,6 +14,7 @@ from controllers.sdwan.network import (
     Attachment,
     Demand,
     Edge,
+    Forwarding,
     Lan,
     Overlay,
     OverlayTunnel,
@@ -58,7 +59,13 @@ def make_overlay(
     there = {edge: {name for name, where in of_tenant.items() if edge in where or edge in hubs} for edge in edges}
     has_lan = {edge: {name for name, where in of_tenant.items() if edge in where} for edge in edges}
     return Overlay(
-        edges=tuple(_edge(number, edge, list(attached[edge]), of_tenant) for number, edge in enumerate(edges, 1)),
+        edges=tuple(
+            replace(
+                _edge(number, edge, list(attached[edge]), of_tenant),
+                replica_port=101 if any(each.forwarding is Forwarding.DUPLICATE for each in classes) else None,
+            )
+            for number, edge in enumerate(edges, 1)
+        ),
         transports=tuple(Transport(name, (prices or {}).get(name, 0.0)) for name in transports),
         tunnels=tuple(tunnels),
         tenants=tuple(Tenant(name, 100 + number) for number, name in enumerate(of_tenant)),
@@ -115,15 +122,22 @@ class Trail:
 
 
 class OverlayLab:
-    """A controller and its switches; every effect is carried out at once."""
+    """A controller and its switches, but for `without` all connected; every effect is carried out at once."""
 
-    def __init__(self, overlay: Overlay) -> None:
+    def __init__(self, overlay: Overlay, *, without: str | None = None) -> None:
         self.overlay = overlay
         self.controller = Controller(overlay)
         self.switches = {edge.name: OverlaySwitch() for edge in overlay.edges}
         self.events: list[Emit] = []
         self.now = 0.0
         for edge in overlay.edges:
+            if edge.name != without:
+                self.connect(edge.name)
+
+    def restart(self) -> None:
+        """Another controller takes the place of this one; switches have what they had."""
+        self.controller = Controller(self.overlay)
+        for edge in self.overlay.edges:
             self.connect(edge.name)
 
     def connect(self, edge: str) -> None:

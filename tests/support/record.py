@@ -38,9 +38,9 @@ _REMOVAL = ("open_n3_uplink", "switch_n3_to_psa", "move_downlink_to_gnb", "guard
 
 
 @cache
-def shipped() -> tuple[Scenario, Plan]:
-    """The scenario local-breakout and its plan."""
-    loaded = load(LOCAL_BREAKOUT)
+def shipped(file: Path = LOCAL_BREAKOUT) -> tuple[Scenario, Plan]:
+    """A shipped scenario, local-breakout by default, and its plan."""
+    loaded = load(file)
     assert loaded.scenario is not None
     return loaded.scenario, plan(loaded, resolve(loaded.scenario.topology, SCENARIOS), PRESETS)
 

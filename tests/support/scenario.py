@@ -17,6 +17,8 @@ from topologies.tiers import PRESETS
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 LOCAL_BREAKOUT = SCENARIOS / "local-breakout.yml"
+RYU_SWITCH = SCENARIOS / "apps" / "ryu_switch.py"
+OWN_CONTROLLER = SCENARIOS / "own-controller.yml"
 _DATA: dict[str, Any] = yaml.safe_load(LOCAL_BREAKOUT.read_text(encoding="utf-8"))
 
 

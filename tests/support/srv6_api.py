@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -39,7 +39,9 @@ class InMemory:
 
 
 class Api:
-    """Requests to one controller, each by a connection of its own."""
+    """Requests to one controller, each by a connection of its own; `headers` are those of the latest answer."""
+
+    headers: Mapping[str, str]
 
     def __init__(self, file: Path | None = None, **options: Any) -> None:
         self.underlay = InMemory(**options)
@@ -53,5 +55,6 @@ class Api:
         async with TestClient(TestServer(app)) as client:
             data = body if isinstance(body, str | bytes) or body is None else json.dumps(body)
             async with client.request(method, f"/v1{target}", data=data) as response:
+                self.headers = response.headers
                 text = await response.text()
                 return response.status, json.loads(text) if text else None

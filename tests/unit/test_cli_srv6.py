@@ -1,16 +1,18 @@
-"""`bearerlab srv6` against the API over a core in memory: what is asked for, and how answers look in 100 columns."""
+"""`bearerlab srv6` against the API over a core in memory: what is asked for, and how answers look in 80 columns."""
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from testbed.cli import running, srv6
-from testbed.cli.srv6_tables import counter_table
+from testbed.cli.srv6_tables import counter_table, policy_table
 from testbed.errors import InputError, RunInvalidError
 from testbed.lab.ledger import LabRecord
 from tests.support.srv6_api import Api
@@ -27,7 +29,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
 
     monkeypatch.setattr(srv6, "running_lab", lambda *_, **__: LabRecord(Path("/lab"), None))
     monkeypatch.setattr(running, "exchange", exchange)
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "80")
     return api
 
 
@@ -45,18 +47,19 @@ def test_show_has_routers_policies_with_reasons_and_tenants(api: Api) -> None:
     run("policy", "add", "r1/5/r3", "metric=delay")
     run("policy", "add", "r1/6/r3", "exclude=[gold]", "bound=1ms")
     text = run("show")
-    assert all(len(line) <= 100 for line in text.splitlines())
+    assert all(len(line) <= 80 for line in text.splitlines())
     assert row(text, "r1", "up", "fcbb:bb00:1::/48", "fd00::1")
-    assert row(text, "r1→r3", "5", "up", "100 dynamic", "r4>r3", "fcbb:bb00:4:e001::")
-    assert row(text, "r1→r3", "6", "down", "100 invalid", "nothing meets")
+    assert row(text, "r1/5/r3", "up", "100 dynamic", "r4>r3", "fcbb:bb00:4:e001::")
+    assert row(text, "r1/6/r3", "down")
+    assert row(text, "r1/6/r3: its path 100 is not valid: nothing meets")
     assert row(text, "blue", "r1", "h1", "10.1.0.0/24")
     assert set(json.loads(run("show", "--json"))) == {"routers", "links", "policies", "tenants"}
 
 
 def test_a_policy_of_weighted_lists_is_shown_list_by_list_and_removed(api: Api) -> None:
     text = run("policy", "add", "r1/5/r3", "explicit=[{segments: [r2, r3], weight: 3}, {segments: [r1>r4, r3]}]")
-    assert row(text, "r1→r3", "75%", "r2 r3", "fcbb:bb00:2::")
-    assert row(text, "25%", "r1>r4 r3", "fcbb:bb00:1:e001::")
+    assert row(text, "r1/5/r3", "75%", "r2", "fcbb:bb00:2::")
+    assert row(text, "25%", "r1>r4", "fcbb:bb00:1:e001::")
     assert run("policy", "remove", "r1/5/r3") == ""
     assert api("GET", "/policies") == (200, {"policies": []})
 
@@ -111,3 +114,15 @@ def test_counters_are_those_of_sids_that_something_came_for() -> None:
     table = counter_table([counted | {"packets": 7}, counted | {"packets": 0}], every=False)
     assert table.row_count == 1
     assert counter_table([counted | {"packets": 0}], every=True).row_count == 1
+
+
+def test_names_of_real_places_stay_whole_in_80_columns() -> None:
+    segments = {"segments": ["shanghai>chengdu", "guiyang"], "sids": ["fcbb:bb00:14:e002::", "fcbb:bb00:1b::"]}
+    path = {"preference": 200, "origin": "explicit", "lists": [segments | {"share": 0.75}]}
+    name = {"headend": "shanghai", "color": 100, "endpoint": "guiyang"}
+    console = Console(file=io.StringIO(), width=80)
+    console.print(policy_table([name | {"state": "up", "active": path, "standby": path, "invalid": []}]))
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert row(text, "shanghai/100/guiyang", "up", "75%", "shanghai>chengdu", "fcbb:bb00:14:e002::")
+    assert all(len(line) <= 80 for line in text.splitlines())

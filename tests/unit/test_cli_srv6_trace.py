@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from testbed.cli import srv6_trace
-from testbed.errors import RunInvalidError
+from testbed.errors import InputError, RunInvalidError
 from testbed.lab.ledger import LabRecord
 from traffic.srheader import Headers, IpHeader, SrHeader
 from traffic.trail import Sighting
@@ -26,7 +26,9 @@ def seen(at: int, node: str, ifname: str, *around: IpHeader, out: bool) -> Sight
     return Sighting(at, node, ifname, out, Headers((*around, PLAIN), b""))
 
 
-def trace(monkeypatch: pytest.MonkeyPatch, *sightings: Sighting, json_too: bool = False) -> tuple[int, str]:
+def trace(
+    monkeypatch: pytest.MonkeyPatch, *sightings: Sighting, json_too: bool = False, to: str = "9.9.9.9"
+) -> tuple[int, str]:
     def no_controller(*_: object, **__: object) -> Any:
         raise RunInvalidError("none")
 
@@ -38,7 +40,9 @@ def trace(monkeypatch: pytest.MonkeyPatch, *sightings: Sighting, json_too: bool 
     monkeypatch.setenv("COLUMNS", "120")
     app = typer.Typer()
     app.command()(srv6_trace.command)
-    result = CliRunner().invoke(app, ["h1", "9.9.9.9", *(["--json"] if json_too else [])])
+    result = CliRunner().invoke(app, ["h1", to, *(["--json"] if json_too else [])])
+    if isinstance(result.exception, InputError):
+        raise result.exception
     return result.exit_code, result.output
 
 
@@ -55,6 +59,11 @@ def test_a_packet_for_nobody_is_lost_where_it_ends(monkeypatch: pytest.MonkeyPat
 def test_a_ues_address_is_known_to_the_smf_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     code, text = trace(monkeypatch, *WAY, seen(9, "ue1", "gnb1", out=False))
     assert (code, "arrived at ue1" in text) == (0, True)
+
+
+def test_a_node_without_addresses_is_no_destination(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match='DESTINATION: got "ue1"; want a node that has addresses of the plan'):
+        trace(monkeypatch, to="ue1")
 
 
 def test_a_segment_list_is_shown_where_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:

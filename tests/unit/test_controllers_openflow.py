@@ -7,7 +7,7 @@ from os_ken.ofproto import ofproto_v1_3 as ofp
 from os_ken.ofproto import ofproto_v1_3_parser as parser
 
 from controllers import openflow
-from controllers.flows import AddFlow, FlowChange, Match, Output, RemoveFlows, ReservedPort
+from controllers.flows import AddFlow, FlowChange, Match, Move, Output, RemoveFlows, ReservedPort
 from tests.support.flowtable import SWITCH
 
 MAC = "02:00:00:00:00:0a"
@@ -40,6 +40,25 @@ def test_a_flow_without_outputs_drops() -> None:
     assert openflow.message(SWITCH, AddFlow(0, Match(in_port=1))).instructions == []
 
 
+def test_a_switch_tells_of_the_end_of_flows_that_are_watched() -> None:
+    flags = [openflow.message(SWITCH, AddFlow(0, Match(), watched=watched)).flags for watched in (True, False)]
+    assert flags == [ofp.OFPFF_SEND_FLOW_REM, 0]
+
+
+@pytest.mark.parametrize(
+    ("reason", "somebody"),
+    [
+        (ofp.OFPRR_IDLE_TIMEOUT, False),
+        (ofp.OFPRR_HARD_TIMEOUT, False),
+        (ofp.OFPRR_DELETE, True),
+        (ofp.OFPRR_GROUP_DELETE, True),
+    ],
+)
+def test_a_flow_that_times_out_was_removed_by_nobody(reason: int, somebody: bool) -> None:
+    removal = parser.OFPFlowRemoved(SWITCH, reason=reason)
+    assert openflow.removed_by_somebody(removal) is somebody
+
+
 def test_removal_takes_flows_of_any_port_and_group() -> None:
     message = openflow.message(SWITCH, RemoveFlows(0, Match(eth_src=MAC)))
     assert (message.command, message.out_port, message.out_group) == (ofp.OFPFC_DELETE, ofp.OFPP_ANY, ofp.OFPG_ANY)
@@ -64,3 +83,10 @@ def test_description_of_another_message_is_its_name() -> None:
 def test_errors_have_the_names_of_the_specification() -> None:
     error = parser.OFPErrorMsg(SWITCH, type_=ofp.OFPET_BAD_ACTION, code=ofp.OFPBAC_BAD_OUT_PORT, data=b"")
     assert openflow.error_names(error) == ("OFPET_BAD_ACTION(2)", "OFPBAC_BAD_OUT_PORT(4)")
+
+
+def test_a_move_is_read_by_whichever_name_a_switch_has_for_its_fields() -> None:
+    moved = Move("eth_src", "eth_dst", 48)
+    for suffix in ("", "_nxm"):
+        action = parser.NXActionRegMove(src_field=f"eth_src{suffix}", dst_field=f"eth_dst{suffix}", n_bits=48)
+        assert openflow._read_action(action) == moved

@@ -205,5 +205,5 @@ def test_the_examples_of_the_guide(tmp_path: Path) -> None:
     (tmp_path / "ring.edges").write_text(listing)
     blocks = re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)
     made = [resolve(Topology.model_validate(yaml.safe_load(block)["topology"]), tmp_path) for block in blocks]
-    assert [graph.name for graph in made] == ["metro", "ring"]
-    assert made[1].node("app1").role is Role.HOST
+    assert [graph.name for graph in made] == ["metro", "sdwan", "ring"]
+    assert made[2].node("app1").role is Role.HOST

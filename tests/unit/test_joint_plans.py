@@ -37,6 +37,14 @@ def test_a_demand_goes_where_it_is_cheaper() -> None:
     ]
 
 
+def test_a_demand_goes_back_to_the_transport_that_it_prefers() -> None:
+    video = flow("video-1", preferred=("private", "internet"))
+    assert sentences(two_sites(video, on={"video-1": "internet"})) == [
+        "video-1 moved from internet to private on color 10: private by hanzhou is preferred; "
+        "private by hanzhou keeps 14 ms of 30 ms and costs 2.0 more"
+    ]
+
+
 def test_underlay_goes_before_the_demand_that_needs_it() -> None:
     state = two_sites(flow("video-1"), on={"video-1": "internet"}, internet=LOSSY, color=PLAIN)
     assert plan(state).moves == (

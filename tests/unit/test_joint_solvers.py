@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from random import Random
 from statistics import fmean
@@ -12,7 +14,7 @@ from hypothesis import given, settings
 from controllers.joint import exact, heuristic
 from controllers.joint.assignment import Assignment, Kind
 from controllers.joint.model import ColorMove, DemandMove, Mode, RouteMove, State
-from controllers.joint.planner import Solver, plan
+from controllers.joint.planner import SMALL, Solver, best, plan
 from controllers.joint.problem import Problem
 from controllers.joint.quality import Quality
 from testbed.bench.sdwan_planning import calm_again, heuristic_gap
@@ -34,6 +36,53 @@ def test_heuristic_is_near_the_exact_one() -> None:
     assert gap.worse <= 1
     assert fmean(gap.percents) <= 1
     assert max(gap.percents) <= 25
+
+
+def test_no_state_but_a_large_one_is_left_to_the_heuristic(monkeypatch: pytest.MonkeyPatch) -> None:
+    missed = 0
+    for seed in range(25):
+        problem = Problem(small_state(Random(seed), most_demands=SMALL), Mode.JOINT)
+        assert best(problem).objective <= heuristic.solve(problem).objective
+        missed += best(problem).objective.violations < heuristic.solve(problem).objective.violations
+    assert missed
+    monkeypatch.setattr(exact, "solve", None)
+    assert plan(large_state(sites=4, flows=SMALL + 1)).mode is Mode.JOINT
+
+
+def test_the_heuristic_plans_where_the_exact_solver_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def give_up(_: Problem) -> Assignment:
+        raise exact.SolverError("HiGHS: no")
+
+    problem = Problem(small_state(Random(3)), Mode.JOINT)
+    monkeypatch.setattr(exact, "solve", give_up)
+    assert best(problem).objective == heuristic.solve(problem).objective
+
+
+def test_the_solver_writes_nothing_to_standard_output() -> None:
+    """Events go there, one JSON object a line."""
+    code = (
+        "import tests.support.joint as given; from controllers.joint.planner import plan; "
+        "plan(given.two_sites(given.flow('x'), on={}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+
+
+@SOLVERS
+@pytest.mark.parametrize(("preferred", "transport"), [((), "internet"), (("private", "internet"), "private")])
+def test_of_those_that_keep_the_sla_the_preferred_transport_is_taken_whatever_it_costs(
+    solve: Solver, preferred: tuple[str, ...], transport: str
+) -> None:
+    for here in ("private", "internet"):
+        found = plan(two_sites(flow("video", preferred=preferred), on={"video": here}), Mode.JOINT, solve)
+        assert found.placement.tunnels == {"video": f"a-b-{transport}"}
+
+
+@SOLVERS
+def test_a_preferred_transport_that_breaks_the_sla_is_left(solve: Solver) -> None:
+    video = flow("video", preferred=("internet", "private"))
+    found = plan(two_sites(video, on={"video": "internet"}, internet=Quality(10, loss=0.05)), Mode.JOINT, solve)
+    assert found.placement.tunnels == {"video": "a-b-private"}
 
 
 @SOLVERS

@@ -259,3 +259,25 @@ def test_a_policy_that_nothing_meets_is_an_error_of_the_file(tmp_path: Path) -> 
     assert str(problem).startswith(
         "srv6.policies[0]: got no path: nothing meets: a delay of at most 1 ms (the least is 10.571 ms); want"
     )
+
+
+def test_policies_without_a_path_are_told_together_with_all_other_problems(tmp_path: Path) -> None:
+    file = tmp_path / "test.yml"
+    bound = {"dynamic": {"metric": "delay", "bound": "1ms"}}
+    apart = {"dynamic": {"disjoint_from": {"headend": POLICY["headend"], "color": 2, "endpoint": POLICY["endpoint"]}}}
+    policies = [
+        POLICY | {"color": 1, "colour": 1} | bound,
+        POLICY | {"color": 2, "endpoint": "nowhere"},
+        POLICY | {"color": 2} | {"dynamic": {"metric": "beauty"}},
+        POLICY | {"color": 3} | bound,
+        POLICY | {"color": 4} | apart,
+    ]
+    data = over_srv6({"policies": policies}) | {"expect": ["nonsense"]}
+    file.write_text(yaml.safe_dump(data))
+    with pytest.raises(InputError) as caught:
+        load_plan(file)
+    found = {problem.where: problem.got for problem in caught.value.problems}
+    assert found["srv6.policies[3]"].startswith("no path: nothing meets: a delay of at most 1 ms")
+    assert found["srv6.policies[1].endpoint"] == '"nowhere"'
+    assert {*found} > {"srv6.policies[0].colour", "srv6.policies[2].dynamic.metric", "expect[0]"}
+    assert "srv6.policies[4]" not in found

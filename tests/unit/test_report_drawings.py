@@ -21,6 +21,7 @@ from testbed.report.result import Result
 from testbed.report.svg import Scale, dots, tag, text
 from testbed.report.timeline import Mark, Phase
 from tests.support.record import local_breakout, shipped
+from tests.support.scenario import SCENARIOS
 
 SCENARIO, PLAN = shipped()
 PHASES = (Phase("before", 0.0, 5.0, "c0"), Phase("change", 5.0, 10.0, "change"))
@@ -114,6 +115,16 @@ def test_a_plan_without_a_backbone_is_drawn_too() -> None:
     places = layout(replace(PLAN, nodes=nodes))
     assert places.km_per_px is None
     assert places.places.keys() == {node.name for node in nodes}
+
+
+def test_transports_beside_the_backbone_have_a_frame_of_their_own() -> None:
+    places = layout(shipped(SCENARIOS / "sdwan-failover.yml")[1])
+    frame = next(box for box in places.boxes if box.caption == "other transports")
+    x, y = places.places["internet"]
+    assert frame.x < x < frame.x + frame.width
+    assert frame.y < y < frame.y + frame.height
+    others = [box for box in places.boxes if box is not frame]
+    assert all(box.y + box.height <= frame.y or box.x + box.width <= frame.x for box in others)
 
 
 def test_paths_lie_beside_each_other() -> None:

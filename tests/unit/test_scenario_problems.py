@@ -26,7 +26,7 @@ def setting(path: str, value: Any) -> Change:
 
 CASES: list[tuple[str, Change, list[str]]] = [
     ("nothing wrong", lambda data: None, []),
-    ("unknown key", setting("colour", "red"), ["colour: got an unknown key; want one of captures, core, description,"]),
+    ("unknown key", setting("colour", "red"), ["colour: got an unknown key; want one of captures, controller, core,"]),
     ("unknown key inside", setting("core.dnns.internet.poool", "x"), ["core.dnns.internet.poool: got an unknown key"]),
     (
         "bad unit",

@@ -7,11 +7,12 @@ from ipaddress import IPv4Address
 from itertools import permutations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controllers.flows import ARP, IPV4, Meter
 from controllers.sdwan.network import PROBE_VNI, Forwarding, Overlay
+from controllers.sdwan.pipeline import R_TAG
 from tests.support.overlay_switch import Packet
 from tests.support.overlays import BULK, BULK_PORT, DEFAULT, VOICE, VOICE_PORT, OverlayLab, host, make_overlay
 
@@ -153,6 +154,9 @@ def test_only_ipv4_of_hosts_is_carried(lab: OverlayLab) -> None:
     assert lab.send("a", "b", eth_type=IPV4).lan is not None
 
 
+ONE_WAY = (Forwarding.PREFERRED, Forwarding.CHEAPEST, Forwarding.BALANCE)
+
+
 @st.composite
 def overlays(draw: st.DrawFn) -> Overlay:
     """Two to five edges on one to three transports, two tenants anywhere, with and without a hub."""
@@ -164,12 +168,13 @@ def overlays(draw: st.DrawFn) -> Overlay:
     tenants = {name: draw(anywhere) for name in ("red", "blue")}
     hubs = draw(st.lists(st.sampled_from(names), max_size=2, unique=True))
     classes = [
-        replace(each, transports=tuple(draw(some)), forwarding=draw(st.sampled_from(list(Forwarding))))
+        replace(each, transports=tuple(draw(some)), forwarding=draw(st.sampled_from(ONE_WAY)))
         for each in (VOICE, BULK, DEFAULT)
     ]
     return make_overlay(attached, tenants=tenants, hubs=hubs, classes=classes)
 
 
+@settings(deadline=None)
 @given(overlays(), st.sampled_from([VOICE_PORT, BULK_PORT, 9]), st.integers(0, 2))
 def test_no_packet_goes_round_or_leaks_or_goes_where_it_may_not(overlay: Overlay, port: int, bucket: int) -> None:
     lab = OverlayLab(overlay)
@@ -193,3 +198,64 @@ def _way(overlay: Overlay, source: str, target: str, allowed: tuple[str, ...]) -
     via = overlay.next_edge(source, target)
     hops = [(source, via), (via, target)] if via not in (None, target) else [(source, via)]
     return all(b is not None and any(t.transport in allowed for t in overlay.between(a or "", b)) for a, b in hops)
+
+
+TWICE = replace(VOICE, forwarding=Forwarding.DUPLICATE)
+
+
+def numbered(lab: OverlayLab, edge: str, packet: Packet, port: int) -> list[tuple[str, Packet]]:
+    """Where the copies of a packet go once it comes back with a tag: tunnels, and what it is like there."""
+    tunnels = {t.port: t.name for t in lab.overlay.tunnels if t.source == edge}
+    sent = lab.switches[edge].outputs(replace(packet, in_port=port, eth_type=R_TAG, metadata=0))
+    return [(tunnels[number], copy) for number, copy in sent]
+
+
+@pytest.mark.parametrize("tenant", ["red", "blue"])
+def test_what_is_duplicated_is_numbered_sent_over_two_transports_and_delivered_once(tenant: str) -> None:
+    three = ("mpls", "internet", "lte")
+    overlay = make_overlay(
+        {"a": three, "b": three},
+        tenants={"red": ["a", "b"], "blue": ["a", "b"]},
+        classes=(replace(TWICE, transports=three), BULK, DEFAULT),
+    )
+    lab, port = OverlayLab(overlay), 101
+    sent = lab.send("a", "b", tenant=tenant, destination_port=VOICE_PORT)
+    assert (sent.tunnels, sent.lan) == ((), None), "to the port of replicas"
+    copies = numbered(lab, "a", sent.packet, port)
+    assert [name for name, _ in copies] == ["a>b:mpls", "a>b:internet"]
+    for name, copy in copies:
+        tunnel = overlay.tunnel[name]
+        ((out, arrived),) = lab.switches["b"].outputs(replace(copy, in_port=tunnel.port))
+        assert (out, arrived.eth_type) == (port, R_TAG)
+    delivered = lab.follow("b", replace(copies[0][1], in_port=port, eth_type=IPV4, tunnel_id=0))
+    assert delivered.lan is not None
+    assert (delivered.edge, delivered.lan.tenant, delivered.packet.ip_dscp) == ("b", tenant, 46)
+
+
+def test_a_hub_eliminates_and_duplicates_again() -> None:
+    overlay = make_overlay({"hub": BOTH, "s1": BOTH, "s2": BOTH}, hubs=["hub"], classes=(TWICE, BULK, DEFAULT))
+    lab = OverlayLab(overlay)
+    first = lab.send("s1", "s2", destination_port=VOICE_PORT).packet
+    ((_, copy), _) = numbered(lab, "s1", first, 101)
+    again = lab.follow("hub", replace(copy, in_port=101, eth_type=IPV4, tunnel_id=0, metadata=0)).packet
+    assert [name for name, _ in numbered(lab, "hub", again, 101)] == ["hub>s2:mpls", "hub>s2:internet"]
+
+
+def test_of_two_tunnels_the_one_that_is_left_carries_on_alone_and_the_other_comes_back() -> None:
+    lab = OverlayLab(make_overlay({"a": BOTH, "b": BOTH}, classes=(TWICE, BULK, DEFAULT)))
+    lab.answer()
+    sent = lab.send("a", "b", destination_port=VOICE_PORT).packet
+    lab.answer("a>b:mpls")
+    assert [name for name, _ in numbered(lab, "a", sent, 101)] == ["a>b:internet"]
+    lab.answer()
+    lab.windows(lab.overlay.probing.good + 1)
+    assert [name for name, _ in numbered(lab, "a", sent, 101)] == ["a>b:mpls", "a>b:internet"]
+
+
+def test_what_breaks_the_sla_is_still_a_second_way() -> None:
+    lab = OverlayLab(make_overlay({"a": BOTH, "b": BOTH}, classes=(TWICE, BULK, DEFAULT)))
+    lab.answer()
+    sent = lab.send("a", "b", destination_port=VOICE_PORT).packet
+    lab.windows(3, mpls=(90.0, 0.0))
+    assert [name for name, _ in numbered(lab, "a", sent, 101)] == ["a>b:internet", "a>b:mpls"]
+    assert not [event for event in lab.events if event.kind == "sla_violated" and "calls" in str(event.fields)]

@@ -77,6 +77,14 @@ def test_a_tunnel_that_flaps_is_kept_out_longer_up_to_a_maximum() -> None:
     assert down_for(on, now + MOST_HOLD_S) == HOLD_S
 
 
+def test_a_tunnel_that_is_forgiven_is_kept_out_no_longer_than_one_that_was_never_down() -> None:
+    on = telemetry()
+    first = down_for(on, 0.0)
+    assert down_for(on, 10.0) == 2 * first
+    on.forgive()
+    assert down_for(on, 30.0) == first
+
+
 def test_silence_while_it_is_held_begins_the_hold_anew() -> None:
     on = telemetry()
     on.liveness("t", up=False, now=0)

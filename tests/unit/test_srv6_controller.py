@@ -233,6 +233,25 @@ def test_a_restarted_controller_wants_the_same() -> None:
     assert again.start()[0] == Program((first.states,))
 
 
+def test_a_restarted_controller_leaves_out_what_was_removed_and_binding_sids_as_they_were() -> None:
+    """Whatever the order: while one is there that keeps apart from another, that one cannot be removed."""
+    apart = DynamicPath(Metric.IGP, disjoint_from=DisjointFrom(A_TO_C, Diversity.LINK))
+    own = (
+        SrPolicy(*A_TO_C, (by_way_of("d", "c"),)),
+        SrPolicy("a", 8, "c", (CandidatePath(apart),)),
+        SrPolicy("a", 9, "c", (by_way_of("b", "c"),)),
+    )
+    network = network_of(square(), policies=own)
+    lab = started(network)
+    removed = (PolicyId("a", 8, "c"), A_TO_C)
+    for policy in removed:
+        lab.finish(lab.controller.remove_policy(policy))
+    lab.finish(lab.controller.put_policy(SrPolicy("a", 10, "c", (by_way_of("d", "c"),))))
+    kept, added = lab.controller.policies
+    for order in (removed, removed[::-1]):
+        assert Controller(network, [added], order).policies == (kept, added)
+
+
 def test_a_measured_delay_moves_the_path_that_minimises_delay() -> None:
     lab = colored(square(), measurement=Measurement(threshold=0.1, least_us=100))
     lab.finish(lab.controller.put_policy(SrPolicy(*A_TO_C, (CandidatePath(DynamicPath(Metric.DELAY)),))))

@@ -8,12 +8,12 @@ from ipaddress import ip_network
 import pytest
 
 from controllers.kernel import install
-from controllers.kernel.commands import Command, Done
-from controllers.kernel.install import Installer
+from controllers.kernel.commands import Command, CommandError, Done
+from controllers.kernel.install import Installer, Report, RouteRefused
 from controllers.srv6.fib import FibRoute, RouterState
 from tests.support.polling import PATIENCE_S, eventually
 
-NAMESPACES = {"a": "ns-a"}
+NAMESPACES = {"a": "ns-a", "b": "ns-b"}
 
 
 def state(metric: int) -> RouterState:
@@ -28,13 +28,16 @@ class Kernels:
         self.reads = 0
         self.written: list[str] = []
         self.meanwhile: Callable[[], None] = lambda: None
+        self.errors: dict[str, CommandError] = {}
         monkeypatch.setattr(install, "read_routers", self._read)
         monkeypatch.setattr(install, "run", self._run)
 
-    def _read(self, routers: Mapping[str, str]) -> dict[str, RouterState]:
+    def _read(self, routers: Mapping[str, str]) -> dict[str, RouterState | CommandError]:
+        if not routers:
+            return {}
         self.reads += 1
         self._happen()
-        return dict.fromkeys(routers, RouterState())
+        return dict.fromkeys(routers, RouterState()) | self.errors
 
     def _run(self, commands: Iterable[Command]) -> list[Done]:
         done = [Done(command, 0) for command in commands]
@@ -76,3 +79,12 @@ def test_what_is_put_back_is_the_newest(kernels: Kernels) -> None:
     installer.submit([{"a": state(2)}]).result(PATIENCE_S)
     eventually(lambda: len(kernels.written), lambda written: written == 3)
     assert "metric 2" in kernels.written[2] and "metric 1" not in kernels.written[2]
+
+
+def test_a_router_that_cannot_be_read_keeps_no_other_from_its_routes(kernels: Kernels) -> None:
+    reports: list[Report] = []
+    kernels.errors = {"a": CommandError("ns-a: ip route: exit code 2")}
+    installer = Installer(NAMESPACES, reports.append)
+    installer.submit([{"a": state(1), "b": state(1)}]).result(PATIENCE_S)
+    assert reports == [RouteRefused("a", "reading its routes back", "ns-a: ip route: exit code 2")]
+    assert len(kernels.written) == 1, "those of b"

@@ -160,6 +160,29 @@ def test_names_that_the_network_does_not_have_are_refused_all_at_once(api: Api) 
     ]
 
 
+def test_unknown_names_and_all_else_that_is_wrong_are_said_in_one_go(api: Api) -> None:
+    lists = [{"segments": ["r9", "r1>r3", "r1>r2>r3", 7]}, "r3"]
+    dynamic = {"metrik": "delay", "exclude": ["silver"], "bound": "soon"}
+    candidates = [{"dynamic": dynamic}, {"explicit": lists}]
+    status, answer = api(
+        "POST", "/policies", {"headend": "x", "color": 0, "endpoint": 3, "candidate_paths": candidates}
+    )
+    assert status == 400
+    found = dict(problem.split(": ", 1) for problem in answer["problems"])
+    assert len(found) == len(answer["problems"])
+    assert found["candidate_paths[0].dynamic.metrik"] == (
+        "got an unknown key; want one of bandwidth, bound, disjoint_from, exclude, exclude_srlgs, include_all, "
+        'include_any, metric (did you mean "metric"?)'
+    )
+    assert found["headend"] == 'got "x"; want a router: r1, r2, r3, r4'
+    assert found["candidate_paths[0].dynamic.exclude"].startswith('got "silver"; want an affinity of a link: gold')
+    assert found["candidate_paths[1].explicit[0].segments[0]"].startswith('got "r9"; want a router')
+    assert found["candidate_paths[1].explicit[0].segments[1]"].startswith('got "r1>r3"; want a link of r1')
+    assert {*found} > {"color", "endpoint", "candidate_paths[0].dynamic.bound"}
+    assert {*found} > {f"candidate_paths[1].explicit[0].segments[{index}]" for index in (2, 3)}
+    assert {*found} > {"candidate_paths[1].explicit[1]"}
+
+
 def test_a_binding_sid_is_given_kept_or_refused(api: Api) -> None:
     status, answer = api("POST", "/policies", {**BY_DELAY, "binding_sid": "fcbb:bb00:1:f8aa::"})
     assert (status, answer["binding_sid"]) == (201, "fcbb:bb00:1:f8aa::")
@@ -196,7 +219,7 @@ def test_everything_that_is_wrong_with_a_body_is_said_at_once(api: Api) -> None:
         "candidate_paths[0].explicit[0].weight": "got 0; want a value greater than or equal to 1",
         "colour": (
             "got an unknown key; want one of binding_sid, candidate_paths, color, dynamic, endpoint, explicit, "
-            "headend, priority"
+            'headend, priority (did you mean "color"?)'
         ),
     }
 
@@ -234,6 +257,7 @@ def test_what_is_not_there_is_answered_with_what_there_is(api: Api) -> None:
     assert "problems" not in answer
     status, answer = api("PUT", "/policies")
     assert (status, answer["detail"]) == (405, "PUT /v1/policies: want GET or POST")
+    assert api.headers["Allow"] == "GET,POST"
     assert api("GET", "/policies/r1/green/r3")[0] == 400
     assert api("GET", "/path?headend=r1")[1]["problems"] == [
         "endpoint: got nothing; want this key, which has to be there"
@@ -246,6 +270,14 @@ def test_what_is_not_there_is_answered_with_what_there_is(api: Api) -> None:
             'endpoint: got "r33"; want a router: r1, r2, r3, r4 (did you mean "r3"?)',
         ],
     )
+
+
+def test_what_nobody_has_foreseen_is_a_problem_too(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    del api.underlay.core
+    status, answer = api("GET", "/topology")
+    assert (status, answer["title"]) == (500, "Internal Server Error")
+    assert answer["detail"].startswith("GET /v1/topology: AttributeError: ")
+    assert caplog.records[0].exc_info
 
 
 def test_the_path_of_a_policy_and_that_of_the_igp(api: Api) -> None:

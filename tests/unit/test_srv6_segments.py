@@ -6,7 +6,7 @@ from ipaddress import IPv6Network
 from itertools import pairwise, product
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from controllers.srv6.lsdb import Link, Lsdb
@@ -26,6 +26,7 @@ from controllers.srv6.sids import Behavior, allocate
 from tests.support.srv6_graphs import database, databases, real_map, simple_paths, square, walks
 
 
+@settings(deadline=None)
 @given(databases(5), st.data())
 def test_no_shorter_list_pins_the_path(db: Lsdb, data: st.DataObject) -> None:
     igp = routing_graph(db, Metric.IGP)

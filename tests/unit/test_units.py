@@ -1,6 +1,14 @@
 import pytest
 
-from testbed.units import fibre_delay_ms, format_rate, parse_distance_km, parse_duration_ms, parse_rate, parse_ratio
+from testbed.units import (
+    counted,
+    fibre_delay_ms,
+    format_rate,
+    parse_distance_km,
+    parse_duration_ms,
+    parse_rate,
+    parse_ratio,
+)
 
 
 @pytest.mark.parametrize(
@@ -50,3 +58,8 @@ def test_fibre() -> None:
 @pytest.mark.parametrize("bps", [64, 1000, 300_000_000, 10**10, 1_500_000])
 def test_rates_format_as_they_parse(bps: int) -> None:
     assert parse_rate(format_rate(bps)) == bps
+
+
+def test_one_is_not_many() -> None:
+    assert [counted(number, "step") for number in (0, 1, 1000)] == ["0 steps", "1 step", "1,000 steps"]
+    assert [counted(number, "process", "processes") for number in (1, 2)] == ["1 process", "2 processes"]

@@ -1,0 +1,99 @@
+"""What clients tell of an overlay: nonsense is refused as a whole, with all that is wrong with it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from controllers.northbound.bodies import Body
+from controllers.northbound.overlay import MeasurementsBody, ModeBody, windows
+from controllers.northbound.problems import RequestError, read
+from controllers.osken import Datapath
+from controllers.overlay import OverlayShell
+from controllers.sdwan.controller import Controller
+from tests.support.overlays import make_overlay
+
+OVERLAY = make_overlay({"a": ("mpls",), "b": ("mpls",)})
+ONE_WAY = {"min_us": 9.0, "mean_us": 10_000.0, "p95_us": 11.0, "jitter_us": 500.0}
+WINDOW = {
+    "tunnel": "a>b:mpls",
+    "dscp": 46,
+    "t": 1.0,
+    "sent": 5,
+    "received": 3,
+    "lost_forward": 1,
+    "lost_back": 1,
+    "forward": ONE_WAY,
+    "back": None,
+}
+
+
+def measured(**more: Any) -> bytes:
+    return json.dumps({"windows": [WINDOW | more], "liveness": []}).encode()
+
+
+def test_a_window_is_taken_as_the_core_has_it() -> None:
+    (window,) = windows(read(MeasurementsBody, "measurements", measured()))
+    assert (window.sent, window.received, window.lost, window.delay_ms, window.jitter_ms) == (5, 3, 1, 10.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("model", "body", "where"),
+    [
+        (MeasurementsBody, b"", "no JSON"),
+        (MeasurementsBody, b"[]", "measurements"),
+        (MeasurementsBody, b"{}", "windows"),
+        (MeasurementsBody, measured(dscp=64), "windows[0].dscp"),
+        (MeasurementsBody, measured(sent=-1), "windows[0].sent"),
+        (MeasurementsBody, measured(received=6), "want no more received and lost than the 5 that were sent"),
+        (MeasurementsBody, measured(forward=ONE_WAY | {"mean_us": float("nan")}), "windows[0].forward.mean_us"),
+        (MeasurementsBody, measured(forward=ONE_WAY | {"mean_us": float("inf")}), "windows[0].forward.mean_us"),
+        (MeasurementsBody, measured(forward=ONE_WAY | {"jitter_us": -1}), "windows[0].forward.jitter_us"),
+        (MeasurementsBody, measured(colour="red"), "windows[0].colour"),
+        (ModeBody, b'{"mode": "chaos"}', "mode"),
+        (ModeBody, b'{"mode": null}', "mode"),
+    ],
+)
+def test_nonsense_is_refused_with_its_place(model: type[Body], body: bytes, where: str) -> None:
+    with pytest.raises(RequestError) as error:
+        read(model, "measurements", body)
+    assert error.value.status == 400
+    assert where in error.value.detail
+
+
+class Connection:
+    """Of a switch; remembers what was sent."""
+
+    def __init__(self, dpid: int) -> None:
+        self.id, self.sent = dpid, list[Any]()
+
+    def send_msg(self, message: Any) -> None:
+        self.sent.append(message)
+
+
+def test_a_switch_that_nobody_knows_is_not_even_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    shell = OverlayShell(Controller(OVERLAY), None)
+    stranger = Connection(0xBAD)
+    shell.connected(Datapath(stranger))
+    shell.disconnected(Datapath(stranger))
+    assert stranger.sent == []
+    event = json.loads(capsys.readouterr().out)
+    assert (event["event"], event["dpid"]) == ("unknown_switch", 0xBAD)
+
+
+def test_measurements_of_tunnels_that_there_are_not_are_passed_over(capsys: pytest.CaptureFixture[str]) -> None:
+    core = Controller(OVERLAY)
+    shell = OverlayShell(core, None)
+    liveness = [{"tunnel": name, "up": True, "t": 1.0} for name in ("nowhere", "a>b:mpls", "b>a:mpls")]
+    good = WINDOW | {"received": 4, "lost_forward": 0}
+    body = read(
+        MeasurementsBody,
+        "measurements",
+        json.dumps({"windows": [good, good | {"tunnel": "nowhere"}], "liveness": liveness}).encode(),
+    )
+    asyncio.run(shell.report(body))
+    assert core.telemetry.quality("a>b:mpls", "voice").delay_ms == 10.0
+    assert [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()] == ["overlay_ready"]
