@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 from testbed import netns
 from traffic.process import Endpoint
 from traffic.sessions import End
-from traffic.sockets import Received, copy_dscp, receive, stamped_udp
+from traffic.sockets import Received, receive, set_dscp, stamped_udp
 from traffic.stamp import PORT, MalformedPacketError, ReflectorMode, SessionReflector, stamp_departure
 
 _MOST_ROUNDS = 64
@@ -100,10 +100,16 @@ class Place:
     @classmethod
     def of(cls, end: End) -> Place | None:
         """None if there is no such namespace."""
-        try:
-            return cls(end, (netns.NETNS_DIR / end.namespace).stat().st_ino)
-        except OSError:
-            return None
+        inode = inode_of(end.namespace)
+        return None if inode is None else cls(end, inode)
+
+
+def inode_of(namespace: str) -> int | None:
+    """What tells a namespace from another that had its name before; None if there is none."""
+    try:
+        return (netns.NETNS_DIR / namespace).stat().st_ino
+    except OSError:
+        return None
 
 
 class Reflector:
@@ -116,14 +122,21 @@ class Reflector:
         self.socket = udp_at(place.end, PORT)
         self.ends = (self,)
         self._reflector = SessionReflector(mode)
+        self._dscp = 0
 
     def take(self, packet: Received) -> None:
         """Answer a probe."""
         with suppress(MalformedPacketError, OSError):  # no probe, or no way back: its sender counts it as lost
             reply = self._reflector.reflect(packet.data, packet.peer, received=packet.at, ttl=packet.ttl)
-            copy_dscp(self.socket, packet)
+            self._mark(packet.tos >> 2)
             stamp_departure(reply, time.time_ns())
             self.socket.sendto(reply, packet.peer)
+
+    def _mark(self, dscp: int) -> None:
+        """Let the next reply have it; that of an IPv6 probe is not known, and is 0 here."""
+        if dscp != self._dscp:
+            set_dscp(self.socket, dscp)
+            self._dscp = dscp
 
     def close(self) -> None:
         """Close the socket."""

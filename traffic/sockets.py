@@ -5,8 +5,7 @@ from __future__ import annotations
 import ctypes
 import socket
 import struct
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from traffic.process import Endpoint
 
@@ -37,8 +36,7 @@ Address = Any
 """A socket address as recvmsg gives it and sendto takes it: a tuple whose shape depends on the family."""
 
 
-@dataclass(frozen=True)
-class Received:
+class Received(NamedTuple):
     """A datagram, who sent it, when the kernel got it (Unix nanoseconds) and the TTL or hop limit that it had left.
 
     A frame has none: 0. `tos` is the octet with the DSCP, of IPv4.
@@ -78,12 +76,6 @@ def set_dscp(sending: socket.socket, dscp: int) -> None:
         sending.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, dscp << 2)
     else:
         sending.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
-
-
-def copy_dscp(sending: socket.socket, packet: Received) -> None:
-    """Let an IPv4 socket send with the DSCP, not the ECN field, that `packet` has; one of IPv6 stays as it is."""
-    if sending.family == socket.AF_INET:
-        set_dscp(sending, packet.tos >> 2)
 
 
 def stamped_packets(ifname: str, ethertype: int) -> socket.socket:

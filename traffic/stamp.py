@@ -16,6 +16,7 @@ import struct
 from collections.abc import Hashable
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 PORT = 862
 """The default destination UDP port (RFC 8762 §4.1)."""
@@ -32,6 +33,7 @@ _SEQUENCE_MODULUS = 2**32
 _PROBE = struct.Struct("!IQH30x")
 _REPLY = struct.Struct("!IQH2xQIQH2xB3x")
 _PROBE_ECHO = slice(0, 14)  # what a reply repeats of its probe: sequence, time stamp, error estimate
+_SEQUENCE = struct.Struct("!I")
 _TIMESTAMP = struct.Struct("!Q")
 _REFLECTION = struct.Struct("!IQH2xQ14s2xB3x")
 _MAX_SESSIONS = 4096
@@ -141,8 +143,7 @@ def _checked(packet: bytes) -> bytes:
     return packet
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """One probe that came back, with the four times T1 to T4 and the reflector's own number."""
 
     sequence: int
@@ -171,7 +172,7 @@ class SessionSender:
 
     def __init__(self, *, timeout: UnixNs, error: ErrorEstimate = SAME_HOST) -> None:
         self._timeout = timeout
-        self._error = error
+        self._error = error.encode()
         self._next_sequence = 0
         self._under_way: dict[int, UnixNs] = {}
 
@@ -184,24 +185,26 @@ class SessionSender:
         """The next packet, complete but for its time: `depart` writes that when all else is done."""
         sequence = self._next_sequence
         self._next_sequence = (sequence + 1) % _SEQUENCE_MODULUS
-        return bytearray(Probe(sequence, 0, self._error).encode())
+        return bytearray(_PROBE.pack(sequence, 0, self._error))
 
     def depart(self, packet: bytearray, now: UnixNs) -> None:
         """Stamp a packet that leaves `now`; read the clock just before this call and send the packet just after."""
         stamp_departure(packet, now)
-        self._under_way[int.from_bytes(packet[:4])] = now
+        self._under_way[_SEQUENCE.unpack_from(packet)[0]] = now
 
     def receive(self, packet: bytes, received: UnixNs) -> Sample | None:
         """The sample that this reply completes; None for one that answers no probe under way, such as a duplicate.
 
         Raises MalformedPacketError.
         """
-        reply = Reply.decode(packet)
-        sequence = reply.probe.sequence
+        # Field by field, without a Reply: this is done for every probe, and takes a third of the time.
+        number, sent_back, _, arrived, sequence, departed, _, _ = _REPLY.unpack_from(_checked(packet))
+        sent = self._under_way.get(sequence)
         # A reply that an earlier run asked for on this port carries one of our numbers, but not our time.
-        if self._under_way.get(sequence) != reply.probe.sent:
+        if sent is None or sent != unix_ns_from_ntp(departed):
             return None
-        return Sample(sequence, self._under_way.pop(sequence), reply.received, reply.sent, received, reply.sequence)
+        del self._under_way[sequence]
+        return Sample(sequence, sent, unix_ns_from_ntp(arrived), unix_ns_from_ntp(sent_back), received, number)
 
     def expire(self, now: UnixNs) -> list[Lost]:
         """Give up every probe that was sent `timeout` ago or earlier, oldest first."""

@@ -29,7 +29,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import Field, TypeAdapter
 
@@ -141,8 +141,7 @@ class Timing:
         return cls(timeout, probing.lost, window, interval + timeout)
 
 
-@dataclass(frozen=True)
-class _Answer:
+class _Answer(NamedTuple):
     sequence: int
     reflected: int
     """The reflector's own number."""
@@ -171,7 +170,11 @@ class _ClassSession:
 
     def depart(self, probe: bytearray, now: UnixNs) -> None:
         self._sender.depart(probe, now)
-        self._tallies.setdefault(now // self._window, _Tally()).sent += 1
+        number = now // self._window
+        tally = self._tallies.get(number)
+        if tally is None:
+            tally = self._tallies[number] = _Tally()
+        tally.sent += 1
 
     def receive(self, packet: bytes, at: UnixNs) -> int | None:
         """The number of the probe that this answers; None if there is none under way."""
@@ -251,6 +254,8 @@ def _one_way(delays_ns: Iterable[int]) -> OneWay | None:
 class _Round:
     number: int
     began: ClockNs
+    waiting: int
+    """Classes without an answer."""
     departed: UnixNs = 0
 
 
@@ -266,10 +271,21 @@ class TunnelSession:
         self._answered_through = -1
         self._silent = 0
         self._up: bool | None = None
+        self._told_before = 0
+
+    @property
+    def timeout(self) -> int:
+        """How long after its beginning a round is given up, in nanoseconds."""
+        return self._timing.timeout
+
+    @property
+    def waiting(self) -> bool:
+        """A round is neither answered by all classes nor given up."""
+        return bool(self._rounds)
 
     def begin(self, clock: ClockNs) -> None:
         """A round begins: a probe of each class follows."""
-        self._rounds.append(_Round(self._next_number, clock))
+        self._rounds.append(_Round(self._next_number, clock, len(self.classes)))
         self._next_number += 1
 
     def prepare(self, dscp: int) -> bytearray:
@@ -284,7 +300,10 @@ class TunnelSession:
     def receive(self, dscp: int, packet: bytes, at: UnixNs) -> Liveness | None:
         """Take a reply in, whatever it answers; MalformedPacketError for what is none."""
         number = self._sessions[dscp].receive(packet, at)
-        if number is None or number <= self._answered_through:
+        if number is None:
+            return None
+        self._answered(number)
+        if number <= self._answered_through:
             return None
         self._answered_through, self._silent = number, 0
         return self._now(True, at)
@@ -296,6 +315,7 @@ class TunnelSession:
             for session in self._sessions.values():
                 session.give_up(over.departed)
             self._silent += over.number > self._answered_through
+            self._forget_answered()
         return self._now(False, now) if self._silent >= self._timing.lost else None
 
     def complete(self, now: UnixNs) -> Iterator[TunnelWindow]:
@@ -304,9 +324,23 @@ class TunnelSession:
         if self._rounds:
             settled = min(settled, self._rounds[0].departed)
         before = settled // self._timing.window
+        if before == self._told_before:
+            return
+        self._told_before = before
         for dscp, session in self._sessions.items():
             for number in session.over(before):
                 yield session.window(self._tunnel, dscp, number)
+
+    def _answered(self, number: int) -> None:
+        rounds = self._rounds
+        if not rounds or number < rounds[0].number:
+            return  # given up, and remembered only because the host's clock was set back
+        rounds[number - rounds[0].number].waiting -= 1
+        self._forget_answered()
+
+    def _forget_answered(self) -> None:
+        while self._rounds and not self._rounds[0].waiting:
+            self._rounds.popleft()
 
     def _now(self, up: bool, at: UnixNs) -> Liveness | None:
         if up is self._up:

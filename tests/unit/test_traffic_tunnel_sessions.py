@@ -116,6 +116,37 @@ def test_a_round_is_answered_if_one_class_is() -> None:
         assert path.expire(now) is None
 
 
+def test_a_round_is_waited_for_until_all_classes_have_answered() -> None:
+    path = Path(46, 0)
+    path.round(0)
+    assert not path.session.waiting
+    path.round(100, forward="46")
+    path.round(200)
+    assert path.session.waiting, "for the second"
+    path.expire(199)
+    assert path.session.waiting
+    path.expire(200)
+    assert not path.session.waiting
+
+
+def test_an_answer_to_what_was_given_up_answers_no_other_round() -> None:
+    session = TunnelSession("t", [46, 0], TIMING)
+    session.begin(0)
+    probe = session.prepare(46)
+    session.depart(46, probe, START)
+    session.depart(0, session.prepare(0), START - MS)  # the host's clock is set back, and the first is remembered
+    session.expire(100 * MS, START)
+    session.begin(100 * MS)
+    second = session.prepare(46)
+    session.depart(46, second, START + 100 * MS)
+    session.depart(0, session.prepare(0), START + 100 * MS)
+    reflector = SessionReflector()
+    for answered in (probe, second):
+        reply = reflector.reflect(bytes(answered), 46, received=START + 100 * MS, ttl=255)
+        session.receive(46, bytes(reply), START + 101 * MS)
+    assert session.waiting, "for the class 0"
+
+
 def test_rounds_lost_one_by_one_are_no_blackout() -> None:
     path = Path(46)
     for now in range(0, 1500, 300):
