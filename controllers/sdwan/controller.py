@@ -169,7 +169,9 @@ class Controller:
     def liveness(self, tunnel: str, *, up: bool, now: float) -> list[Effect]:
         """A tunnel answers, or does not. One that has not answered yet has not failed: it may be coming up."""
         if tunnel in self._known:
-            return self._found(self.telemetry.liveness(tunnel, up=up, now=now), now)
+            found = self.telemetry.liveness(tunnel, up=up, now=now)
+            # One that answers again is no news before it has proved itself, but may be all that there is.
+            return self._found(found, now) if found or self.mode is not Mode.OVERLAY else self._steer(now)
         return self._known_now(tunnel, now) if up else []
 
     def _known_now(self, tunnel: str, now: float) -> list[Effect]:

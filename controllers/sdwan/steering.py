@@ -44,11 +44,16 @@ class Steering:
         )
 
     def choose(self, demand: Demand, current: Placement) -> Placement:
-        """Where `demand` goes from now on; it stays where it is if all of its tunnels are down."""
+        """Where `demand` goes from now on; it stays where it is if all of its tunnels are down.
+
+        One that has come back and has not proved itself yet carries what has nothing better.
+        """
         sla_class = self.overlay.class_of[demand.application]
-        usable = [tunnel for tunnel in self.allowed(demand) if self.telemetry.up(tunnel.name)]
+        allowed = self.allowed(demand)
+        usable = [each for each in allowed if self.telemetry.up(each.name)]
+        usable = usable or [each for each in allowed if self.telemetry.answers(each.name)]
         if not usable:
-            return current if current.tunnels else _one(self.allowed(demand))
+            return current if current.tunnels else _one(allowed)
         meeting = [each for each in usable if self.telemetry.verdict(each.name, sla_class.name) is Verdict.MEETS]
         if sla_class.forwarding is Forwarding.DUPLICATE:
             others = sorted(set(usable) - set(meeting), key=lambda each: self._badness(each, sla_class))

@@ -165,6 +165,10 @@ class Telemetry:
         """False while it is down, or held."""
         return self._tunnel(tunnel).state is _State.UP
 
+    def answers(self, tunnel: str) -> bool:
+        """False while it is down: one that is held answers, and may be better than nothing."""
+        return self._tunnel(tunnel).state is not _State.DOWN
+
     def quality(self, tunnel: str, sla_class: str) -> TunnelQuality:
         """As it was last measured for a class."""
         found = self._judged.get((tunnel, sla_class), _Judged()).quality

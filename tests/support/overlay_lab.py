@@ -49,6 +49,9 @@ INTERVAL_MS, TIMEOUT_MS, LOST = 50, 100, 3
 DETECTED_S = (LOST * INTERVAL_MS + TIMEOUT_MS) / 1000
 """How long it takes to see that a tunnel is dark."""
 
+_TENANTS = "udp port 4789 and udp[12:4] & 0xffffff00 != 0xffffff00"
+"""VXLAN but for the network of probes (RFC 7348 §5: flags and VNI follow the header of UDP)."""
+
 _DELAY = "1ms"
 _TOPOLOGY = {
     "name": "three-sites",
@@ -201,14 +204,18 @@ class OverlayLab:
 
     @contextmanager
     def captured(self, edge: str) -> Iterator[dict[str, Path]]:
-        """Transport → capture of what passes between it and the edge meanwhile; complete after the body."""
+        """Transport → capture of what tenants send between it and the edge meanwhile; complete after the body."""
         files = {transport: self.directory / "captures" / f"{edge}-{transport}.pcapng" for transport in TRANSPORTS}
         dumps: list[subprocess.Popen[bytes]] = []
         try:
             for transport, file in files.items():
                 file.unlink(missing_ok=True)
                 with netns.entered(self.namespace(edge)):
-                    dumps.append(subprocess.Popen(dumpcap_argv(transport, file), stderr=subprocess.DEVNULL))
+                    dumps.append(
+                        subprocess.Popen(
+                            dumpcap_argv(transport, file, capture_filter=_TENANTS), stderr=subprocess.DEVNULL
+                        )
+                    )
             for file in files.values():
                 eventually(lambda file=file: ready(file))  # type: ignore[misc]
             yield files

@@ -119,6 +119,18 @@ def test_a_blackout_moves_what_was_on_the_tunnel_at_once(lab: OverlayLab) -> Non
     assert {event.fields["why"] for event in told(lab, "demand_moved")} == {"a>b:mpls is down"}
 
 
+def test_a_tunnel_that_has_not_proved_itself_is_better_than_a_dark_one(lab: OverlayLab) -> None:
+    lab.answer("a>b:mpls")
+    lab.answer()
+    assert way(lab, VOICE_PORT) == ("a>b:internet",), "one is enough"
+    lab.answer("a>b:internet")
+    assert way(lab, VOICE_PORT) == ("a>b:mpls",)
+    lab.answer("a>b:internet", "a>b:mpls")
+    assert way(lab, VOICE_PORT) == ("a>b:mpls",), "nothing answers"
+    lab.answer("a>b:mpls")
+    assert way(lab, VOICE_PORT) == ("a>b:internet",)
+
+
 def test_what_may_take_nothing_else_stays(lab: OverlayLab) -> None:
     lab.answer("a>b:internet")
     assert lab.send("a", "b", destination_port=BULK_PORT).tunnels == ("a>b:internet",)
