@@ -1,6 +1,6 @@
 """Random faults of the links to all transports. What has to hold whatever happens is looked for in captures.
 
-`BEARERLAB_CHAOS_SEED` repeats a run: the seed is printed.
+The faults are the same each time, unless `BEARERLAB_CHAOS_SEED` gives another seed; it is printed.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OverlayLab]:
 
 
 def test_whatever_fails_nothing_goes_round_or_where_it_must_not_and_no_hole_lasts(lab: OverlayLab) -> None:
-    seed = int(os.environ.get(SEED) or random.SystemRandom().randrange(10**6))
+    seed = int(os.environ.get(SEED, "1"))
     print(f"\n{SEED}={seed}")
     chance = random.Random(seed)
     links = [f"{transport}-{edge}" for transport in TRANSPORTS for edge in HOSTS]
