@@ -38,19 +38,15 @@ def breaks(window: ClassWindow, wanted: Sla) -> bool:
 
 
 def cost(overlay: Overlay, placements: Mapping[str, Placement]) -> float:
-    """Rate in Mbit/s times price, over all demands; what is duplicated costs on each of its tunnels."""
-    return sum(
-        demand.rate_bps / 1e6 * price(overlay, placements[demand.name]) * _copies(overlay, placements, demand)
-        for demand in overlay.demands
-    )
+    """Rate in Mbit/s times price, over all demands."""
+    return sum(demand.rate_bps / 1e6 * price(overlay, demand, placements[demand.name]) for demand in overlay.demands)
 
 
-def _copies(overlay: Overlay, placements: Mapping[str, Placement], demand: Demand) -> int:
-    return len(placements[demand.name].tunnels) if overlay.duplicates(demand) else 1
+def price(overlay: Overlay, demand: Demand, placement: Placement) -> float:
+    """Of a Mbit/s of `demand` that is placed so; nothing where no tunnel carries it.
 
-
-def price(overlay: Overlay, placement: Placement) -> float:
-    """Of a Mbit/s that is placed so; by weight where several tunnels carry it, nothing where none does."""
+    By weight where several tunnels carry it; what is duplicated costs on each.
+    """
     prices = {transport.name: transport.price for transport in overlay.transports}
-    weight = sum(share for _, share in placement.tunnels) or 1
+    weight = 1 if overlay.duplicates(demand) else sum(share for _, share in placement.tunnels) or 1
     return sum(share / weight * prices[overlay.tunnel[name].transport] for name, share in placement.tunnels)

@@ -322,7 +322,7 @@ class Controller:
 
     def _moved(self, demand: str, target: Placement, why: str, now: float) -> DemandMoved:
         source = self.placements[demand]
-        prices = price(self.overlay, source), price(self.overlay, target)
+        prices = (price(self.overlay, self._demand[demand], placement) for placement in (source, target))
         return DemandMoved(now, demand, source.names, target.names, why, *prices)
 
     def _decided(self, made: Iterable[Decision]) -> None:

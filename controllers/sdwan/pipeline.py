@@ -220,7 +220,7 @@ class _Program:
                 metered = number if limited else None
                 yield _flow(ROUTE, match, actions, meter=metered, priority=1 + prefix.prefixlen)
                 replicas = self._edge.replica_port
-                if here in self._overlay.hubs and actions[-1] == Output(replicas or 0):
+                if here in self._overlay.hubs and replicas is not None and self._overlay.duplicates(demand):
                     # What came from there goes back there, to be numbered for its next tunnels.
                     back = (*actions[:-1], Output(ReservedPort.IN_PORT))
                     again = replace(match, in_port=replicas)
