@@ -54,8 +54,10 @@ def main(argv: Sequence[str] | None = None) -> None:
 def _serve(args: argparse.Namespace, closing: ExitStack) -> None:
     """Start everything; what has to be closed at the end is put into `closing`."""
     try:
+        # First: who finds it listening may take it for an app that runs.
+        loaded = _loaded(args.file) if args.file else None
         listener = _listen(*args.listen) if args.listen else None
-        _start(listener, args)
+        _start(listener, args, loaded)
         northbound = Northbound(args.northbound, *osken.apis()) if args.northbound else None
     except (OSError, ImportError, LookupError, osken.StartError, InputError) as error:
         print(str(error) if args.console else f"controllers.launch: {error}", file=sys.stderr, flush=True)
@@ -70,14 +72,19 @@ def _serve(args: argparse.Namespace, closing: ExitStack) -> None:
         emit("ready", apps=[*args.app, *([args.file.name] if args.file else [])], **listening)
 
 
-def _start(listener: socket.socket | None, args: argparse.Namespace) -> None:
-    apps = ["controllers.apps.console" if args.console else "controllers.apps.journal", *args.app]
-    if args.file is None:
-        osken.start(listener, apps, args)
-        return
+def _loaded(file: Path) -> tuple[str, Sequence[str]]:
+    """The module of the user's app, and those of the apps that it requires."""
     # For as long as the process lives: an app may import when it handles something.
     required = _for_good.enter_context(ryu_alias.alias())
-    name = appfile.load(args.file)
+    return appfile.load(file), required
+
+
+def _start(listener: socket.socket | None, args: argparse.Namespace, loaded: tuple[str, Sequence[str]] | None) -> None:
+    apps = ["controllers.apps.console" if args.console else "controllers.apps.journal", *args.app]
+    if loaded is None:
+        osken.start(listener, apps, args)
+        return
+    name, required = loaded
     with appfile.explained(args.file):
         osken.start(listener, [*apps, name, *required], args, args.options)
 

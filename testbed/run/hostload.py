@@ -31,5 +31,5 @@ def load_between(before: HostReading, after: HostReading) -> dict[str, Any]:
         name: queue.mean_delay_ms(before.queues[name]) for name, queue in after.queues.items() if name in before.queues
     }
     slowest = max(delays, key=lambda name: delays[name], default=None)
-    waited = {} if slowest is None else {"run_delay_ms": round(delays[slowest], 3), "run_delay_of": slowest}
+    waited = {} if slowest is None else {"run_delay_ms": round(delays[slowest], 6), "run_delay_of": slowest}
     return {"busy": shares.busy, "steal": shares.steal, **waited}
