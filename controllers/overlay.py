@@ -10,7 +10,7 @@ from typing import TypeVar
 from controllers.flows import SwitchState
 from controllers.joint import underlay as joint
 from controllers.joint.model import Mode
-from controllers.northbound.overlay import MeasurementsBody, windows
+from controllers.northbound.overlay import MeasurementsBody, liveness, windows
 from controllers.osken import Datapath
 from controllers.sdwan.controller import Controller, Effect, Emit, Replan, Reroute, Send
 from controllers.sdwan.scheduling import policies_of
@@ -41,13 +41,11 @@ class OverlayShell:
             return look(self._core)
 
     async def report(self, body: MeasurementsBody) -> None:
-        """Take measurements in; those of tunnels that there are not are passed over."""
-        known = self._core.overlay.tunnel
-        for each in body.liveness:
-            if each.tunnel in known:
-                self.happens(lambda core, now, each=each: core.liveness(each.tunnel, up=each.up, now=now))  # type: ignore[misc]
-        measured = [window for window in windows(body) if window.tunnel in known]
-        self.happens(lambda core, now: core.measured(measured, now))
+        """Take measurements in."""
+        overlay = self._core.overlay
+        for tunnel, up in liveness(body, overlay):
+            self.happens(lambda core, now, tunnel=tunnel, up=up: core.liveness(tunnel, up=up, now=now))  # type: ignore[misc]
+        self.happens(lambda core, now: core.measured(windows(body, overlay), now))
 
     async def set_mode(self, mode: Mode) -> None:
         """Begin anew in a mode."""

@@ -83,8 +83,11 @@ class Sockets:
                 break
             for descriptor, _ in ready:
                 end = self._arriving[descriptor]
-                with suppress(OSError):
-                    end.take(receive(end.socket))
+                try:
+                    packet = receive(end.socket)
+                except OSError:
+                    continue
+                end.take(packet)
 
 
 @dataclass(frozen=True)
@@ -126,11 +129,13 @@ class Reflector:
 
     def take(self, packet: Received) -> None:
         """Answer a probe."""
-        with suppress(MalformedPacketError, OSError):  # no probe, or no way back: its sender counts it as lost
+        try:
             reply = self._reflector.reflect(packet.data, packet.peer, received=packet.at, ttl=packet.ttl)
             self._mark(packet.tos >> 2)
             stamp_departure(reply, time.time_ns())
             self.socket.sendto(reply, packet.peer)
+        except (MalformedPacketError, OSError):
+            return  # no probe, or no way back: its sender counts it as lost
 
     def _mark(self, dscp: int) -> None:
         """Let the next reply have it; that of an IPv6 probe is not known, and is 0 here."""

@@ -13,7 +13,7 @@ from traffic.process import Endpoint
 _SO_ATTACH_FILTER = 26
 _SO_RCVBUFFORCE = 33
 _SO_TIMESTAMPNS = 35
-_IP_RECVTTL, _IP_RECVTOS = 12, 13
+_IP_TOS, _IP_RECVTTL, _IP_RECVTOS = 1, 12, 13
 
 # linux/if_packet.h, linux/if_ether.h, linux/filter.h
 _SOL_PACKET, _PACKET_IGNORE_OUTGOING = 263, 23
@@ -180,11 +180,11 @@ def receive(udp: socket.socket) -> Received:
     """The next datagram or frame of a socket made here; OSError as recvmsg raises it."""
     data, ancillary, _, peer = udp.recvmsg(_MAX_DATAGRAM, _CONTROL_SPACE)
     at = ttl = tos = 0
-    for level, kind, value in ancillary:
-        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
+    for _, kind, value in ancillary:  # the levels would tell nothing more apart
+        if kind == _SO_TIMESTAMPNS:
             seconds, nanoseconds = _TIMESPEC.unpack(value)
             at = seconds * 10**9 + nanoseconds
-        elif kind == socket.IP_TOS and level == socket.IPPROTO_IP:
+        elif kind == _IP_TOS:
             tos = value[0]
         else:
             (ttl,) = _HOPS.unpack(value)

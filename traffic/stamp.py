@@ -28,7 +28,7 @@ UnixNs = int
 """Whole nanoseconds since the Unix epoch."""
 
 _NS = 10**9
-_NTP_UNIX_OFFSET_S = 2_208_988_800  # from 1900-01-01 to 1970-01-01 (RFC 868)
+_NTP_UNIX_OFFSET_NS = 2_208_988_800 * _NS  # from 1900-01-01 to 1970-01-01 (RFC 868)
 _SEQUENCE_MODULUS = 2**32
 _PROBE = struct.Struct("!IQH30x")
 _REPLY = struct.Struct("!IQH2xQIQH2xB3x")
@@ -48,15 +48,14 @@ def ntp_from_unix_ns(time: UnixNs) -> int:
 
     Rounded up, so that `unix_ns_from_ntp` gives the same nanosecond back.
     """
-    seconds, nanoseconds = divmod(time, _NS)
-    return ((seconds + _NTP_UNIX_OFFSET_S) % 2**32) << 32 | -((-nanoseconds << 32) // _NS)
+    return -((-(time + _NTP_UNIX_OFFSET_NS) << 32) // _NS) % 2**64
 
 
 def unix_ns_from_ntp(stamp: int) -> UnixNs:
     """Nanoseconds since the Unix epoch; below 2^31 seconds the era is that which begins in 2036 (RFC 4330 §3)."""
-    seconds, fraction = divmod(stamp, 2**32)
-    era = 0 if seconds & 0x8000_0000 else 2**32
-    return (seconds + era - _NTP_UNIX_OFFSET_S) * _NS + (fraction * _NS >> 32)
+    if stamp < 2**63:
+        stamp += 2**64
+    return (stamp * _NS >> 32) - _NTP_UNIX_OFFSET_NS
 
 
 @dataclass(frozen=True)

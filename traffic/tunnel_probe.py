@@ -18,7 +18,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 from traffic.measuring import Told, measure, tell
@@ -66,14 +66,19 @@ class ClassSocket:
         """Send a probe; one that cannot be sent is lost."""
         probe = self._session.prepare(self._dscp)
         self._session.depart(self._dscp, probe, time.time_ns())
-        with suppress(OSError):
+        try:
             self.socket.send(probe)
+        except OSError:
+            return
 
     def take(self, packet: Received) -> None:
         """Take a reply in."""
-        with suppress(MalformedPacketError):
-            if change := self._session.receive(self._dscp, packet.data, packet.at):
-                self._report(change)
+        try:
+            change = self._session.receive(self._dscp, packet.data, packet.at)
+        except MalformedPacketError:
+            return
+        if change:
+            self._report(change)
 
     def close(self) -> None:
         """Close the socket."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Literal, Protocol, Self, TypeVar
 
@@ -14,7 +14,7 @@ from controllers.northbound.answers import Answer
 from controllers.northbound.bodies import Body
 from controllers.northbound.endpoints import ROOT, Endpoint
 from controllers.sdwan.controller import Controller, Decision, DemandMoved, ModeChanged, PolicyRerouted
-from controllers.sdwan.network import Demand, OverlayTunnel
+from controllers.sdwan.network import Demand, Overlay, OverlayTunnel
 from controllers.sdwan.telemetry import ClassWindow, Verdict
 
 Found = TypeVar("Found")
@@ -112,7 +112,7 @@ class Decisions(Answer):
 
 
 class ProbedTunnel(Answer):
-    """A tunnel to be measured in these classes, by DSCP."""
+    """A tunnel to be measured in these classes, by DSCP, and with it the one back."""
 
     id: str
     namespace: str
@@ -142,7 +142,7 @@ class OneWayBody(Body):
 
 
 class TunnelWindowBody(Body):
-    """What became of the probes of a class along a tunnel in one window."""
+    """What became of the probes of a class in one window, along a tunnel and back."""
 
     tunnel: str
     dscp: int = Field(ge=0, le=63)
@@ -162,7 +162,7 @@ class TunnelWindowBody(Body):
 
 
 class LivenessBody(Body):
-    """A tunnel answers, or does not any more."""
+    """A tunnel answers, or does not any more: it, or the one back."""
 
     tunnel: str
     up: bool
@@ -278,7 +278,10 @@ def decisions_view(core: Controller, since: float) -> Decisions:
 
 
 def probing_view(core: Controller) -> ProbingView:
-    """All tunnels, whether or not their ends have flows yet: what is measured outlives the controller."""
+    """All tunnels, each two ways by one session, whether or not their ends have flows yet.
+
+    What is measured outlives the controller.
+    """
     overlay, rules = core.overlay, core.overlay.probing
     used = dict.fromkeys(overlay.class_of.values())
     return ProbingView(
@@ -295,24 +298,50 @@ def probing_view(core: Controller) -> ProbingView:
                 target_namespace=overlay.edge[tunnel.target].namespace,
                 classes=tuple(dict.fromkeys(each.dscp for each in used if tunnel.transport in each.transports)) or (0,),
             )
-            for tunnel in overlay.tunnels
+            for tunnel in _one_way(overlay)
         ),
     )
 
 
-def windows(body: MeasurementsBody) -> tuple[ClassWindow, ...]:
-    """As the core has them."""
-    return tuple(
-        ClassWindow(
-            tunnel=each.tunnel,
-            dscp=each.dscp,
-            sent=each.sent,
-            received=each.received,
-            lost=each.sent - each.received - each.lost_back,
-            delay_ms=each.forward.mean_us / 1000 if each.forward else None,
-            jitter_ms=each.forward.jitter_us / 1000 if each.forward else None,
-        )
-        for each in body.windows
+def _one_way(overlay: Overlay) -> Iterator[OverlayTunnel]:
+    """The tunnels without those that are the way back of one before."""
+    back = set[str]()
+    for tunnel in overlay.tunnels:
+        if tunnel.name not in back:
+            yield tunnel
+            back.add(overlay.way_back.get(tunnel.name, ""))
+
+
+def liveness(body: MeasurementsBody, overlay: Overlay) -> Iterator[tuple[str, bool]]:
+    """Tunnels, and whether they are up: a session tells of both ways. Those that there are not are passed over."""
+    for each in body.liveness:
+        for tunnel in (each.tunnel, overlay.way_back.get(each.tunnel)):
+            if tunnel in overlay.tunnel:
+                yield tunnel, each.up
+
+
+def windows(body: MeasurementsBody, overlay: Overlay) -> Iterator[ClassWindow]:
+    """As the core has them, forward and back; those of tunnels that there are not are passed over.
+
+    What may have been lost on either way counts on both. Back comes what has not been lost forward.
+    """
+    for each in body.windows:
+        missing = each.sent - each.received
+        if each.tunnel in overlay.tunnel:
+            yield _window(each, each.tunnel, each.sent, missing - each.lost_back, each.forward)
+        if back := overlay.way_back.get(each.tunnel):
+            yield _window(each, back, each.sent - each.lost_forward, missing - each.lost_forward, each.back)
+
+
+def _window(body: TunnelWindowBody, tunnel: str, sent: int, lost: int, delays: OneWayBody | None) -> ClassWindow:
+    return ClassWindow(
+        tunnel,
+        body.dscp,
+        sent,
+        body.received,
+        lost,
+        delays.mean_us / 1000 if delays else None,
+        delays.jitter_us / 1000 if delays else None,
     )
 
 

@@ -209,6 +209,13 @@ class Overlay:
         return {tunnel.name: tunnel for tunnel in self.tunnels}
 
     @cached_property
+    def way_back(self) -> dict[str, str]:
+        """Tunnel → the one the other way, between the same ends."""
+        ends = {(each.source, each.probe_source, each.target, each.probe_target): each.name for each in self.tunnels}
+        back = ((each, (each.target, each.probe_target, each.source, each.probe_source)) for each in self.tunnels)
+        return {each.name: ends[reverse] for each, reverse in back if reverse in ends}
+
+    @cached_property
     def class_of(self) -> dict[str, SlaClass]:
         """Application → its class."""
         by_name = {each.name: each for each in self.classes}

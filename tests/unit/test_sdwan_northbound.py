@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from controllers.northbound.bodies import Body
-from controllers.northbound.overlay import MeasurementsBody, ModeBody, windows
+from controllers.northbound.overlay import MeasurementsBody, ModeBody, liveness, probing_view, windows
 from controllers.northbound.problems import RequestError, read
 from controllers.osken import Datapath
 from controllers.overlay import OverlayShell
 from controllers.sdwan.controller import Controller
+from controllers.sdwan.telemetry import ClassWindow
 from tests.support.overlays import make_overlay
 
 OVERLAY = make_overlay({"a": ("mpls",), "b": ("mpls",)})
@@ -35,9 +36,24 @@ def measured(**more: Any) -> bytes:
     return json.dumps({"windows": [WINDOW | more], "liveness": []}).encode()
 
 
-def test_a_window_is_taken_as_the_core_has_it() -> None:
-    (window,) = windows(read(MeasurementsBody, "measurements", measured()))
-    assert (window.sent, window.received, window.lost, window.delay_ms, window.jitter_ms) == (5, 3, 1, 10.0, 0.5)
+def test_a_window_tells_of_a_tunnel_and_the_one_back() -> None:
+    there, back = windows(read(MeasurementsBody, "measurements", measured()), OVERLAY)
+    assert there == ClassWindow("a>b:mpls", 46, sent=5, received=3, lost=1, delay_ms=10.0, jitter_ms=0.5)
+    assert back == ClassWindow("b>a:mpls", 46, sent=4, received=3, lost=1, delay_ms=None, jitter_ms=None)
+
+
+def test_what_may_have_been_lost_on_either_way_counts_on_both() -> None:
+    silence = measured(received=0, lost_forward=0, lost_back=0, forward=None)
+    found = windows(read(MeasurementsBody, "measurements", silence), OVERLAY)
+    assert [(window.sent, window.lost) for window in found] == [(5, 5), (5, 5)]
+
+
+def test_one_session_measures_a_tunnel_both_ways() -> None:
+    overlay = make_overlay({"a": ("mpls", "inet"), "b": ("mpls", "inet")})
+    assert {tunnel.id for tunnel in probing_view(Controller(overlay)).tunnels} == {"a>b:mpls", "a>b:inet"}
+    silent = {"windows": [], "liveness": [{"tunnel": "a>b:inet", "up": False, "t": 1.0}]}
+    told = liveness(read(MeasurementsBody, "measurements", json.dumps(silent).encode()), overlay)
+    assert dict(told) == {"a>b:inet": False, "b>a:inet": False}
 
 
 @pytest.mark.parametrize(
@@ -87,8 +103,8 @@ def test_a_switch_that_nobody_knows_is_not_even_asked(capsys: pytest.CaptureFixt
 def test_measurements_of_tunnels_that_there_are_not_are_passed_over(capsys: pytest.CaptureFixture[str]) -> None:
     core = Controller(OVERLAY)
     shell = OverlayShell(core, None)
-    liveness = [{"tunnel": name, "up": True, "t": 1.0} for name in ("nowhere", "a>b:mpls", "b>a:mpls")]
-    good = WINDOW | {"received": 4, "lost_forward": 0}
+    liveness = [{"tunnel": name, "up": True, "t": 1.0} for name in ("nowhere", "a>b:mpls")]
+    good = WINDOW | {"received": 5, "lost_forward": 0, "lost_back": 0}
     body = read(
         MeasurementsBody,
         "measurements",
