@@ -64,7 +64,7 @@ class StockNode(Node):  # type: ignore[misc]
 
     def config(self, **_params: Any) -> dict[str, Any]:
         """Give the node what the plan says; Mininet's own idea of an address is left out."""
-        mtus = "".join(f"link set {port.name} mtu {port.mtu}\n" for port in self.planned.interfaces)
+        mtus = "".join(f"link set dev {port.name} mtu {port.mtu}\n" for port in self.planned.interfaces)
         with netns.entered(self._namespace):
             run_ip(mtus + ipbatch.node_script(self.planned), where=self.name)
             kernel.disable_offloads(self._offloads)

@@ -52,7 +52,7 @@ class BearerLink(Link):  # type: ignore[misc]
             for name, mac, node in ((name1, addr1, node1), (name2, addr2, node2))
         ]
         if all(profile.transparent for profile in self._profiles):
-            run_ip(f"link add {ends[0]} type veth peer name {ends[1]}\n", where=f"{node1}-{node2}")
+            run_ip(f"link add name {ends[0]} type veth peer name {ends[1]}\n", where=f"{node1}-{node2}")
         else:
             node_ends = (NodeEnd(f"/proc/{node1.pid}/ns/net", name1), NodeEnd(f"/proc/{node2.pid}/ns/net", name2))
             _Emulation.running().join(f"{node1}-{node2}", ends, node_ends, self._profiles)
@@ -91,9 +91,9 @@ class _Emulation:
     ) -> None:
         """Make a pair for each end (interface, namespace and address in `ip`'s words) and join the inner ends."""
         inner = inner_ends(next(self._numbers))
-        pairs = (f"link add {end} type veth peer name {port}\n" for end, port in zip(ends, inner, strict=True))
+        pairs = (f"link add name {end} type veth peer name {port}\n" for end, port in zip(ends, inner, strict=True))
         with netns.entered(self._namespace):
-            run_ip("".join((*pairs, *(f"link set {port} mtu 9000 up\n" for port in inner))), where=name)
+            run_ip("".join((*pairs, *(f"link set dev {port} mtu 9000 up\n" for port in inner))), where=name)
         emulate(self._engine, [EmulatedLink(name, *inner, *profiles)], node_ends)
         self._links += 1
 

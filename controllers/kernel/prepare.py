@@ -71,7 +71,7 @@ def device_lines(loopback: IPv6Address, state: RouterState, mtu: int) -> Iterato
     for vrf, (table, interfaces) in state.vrfs.items():
         yield f"link add {vrf} type vrf table {table}"
         yield f"link set {vrf} up"
-        yield from (f"link set {interface} master {vrf}" for interface in interfaces)
+        yield from (f"link set dev {interface} master {vrf}" for interface in interfaces)
 
 
 def steering_script(state: RouterState) -> str:

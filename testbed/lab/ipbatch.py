@@ -74,8 +74,8 @@ def restore_script(node: PlannedNode, ifname: str) -> str:
 def bridge_script(node: PlannedNode) -> str:
     """Join all interfaces of the node in one kernel bridge."""
     # Snooping would drop neighbour solicitations until it has seen every listener.
-    create = f"link add {BRIDGE} up type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
-    return _script((create, *(f"link set {port.name} master {BRIDGE}" for port in node.interfaces)))
+    create = f"link add name {BRIDGE} up type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
+    return _script((create, *(f"link set dev {port.name} master {BRIDGE}" for port in node.interfaces)))
 
 
 def sysctls(node: PlannedNode) -> dict[str, int]:
@@ -122,23 +122,23 @@ def _in_user_space(link: PlannedLink, roles: dict[str, Role]) -> bool:
 
 def _base_lines(plan: Plan, names: Names) -> Iterator[str]:
     inner = (name for link in emulated_links(plan) for name in (link.a_ifname, link.b_ifname))
-    yield from (f"link set {name} up" for name in ("lo", *inner))
+    yield from (f"link set dev {name} up" for name in ("lo", *inner))
     managed = [(node.name, ip_interface(node.management).network) for node in plan.nodes if node.management]
     for number, (node, network) in enumerate(managed):
         if number == 0:
-            yield f"link add {MANAGEMENT} up type bridge stp_state 0 forward_delay 0"
+            yield f"link add name {MANAGEMENT} up type bridge stp_state 0 forward_delay 0"
             yield f"addr add {network[1]}/{network.prefixlen} dev {MANAGEMENT}"
-        yield f"link add m{number} type veth peer name {MANAGEMENT} netns {names.namespace(node)}"
-        yield f"link set m{number} up master {MANAGEMENT}"
+        yield f"link add name m{number} type veth peer name {MANAGEMENT} netns {names.namespace(node)}"
+        yield f"link set dev m{number} up master {MANAGEMENT}"
 
 
 def _link_lines(plan: Plan, names: Names, number: int, link: PlannedLink) -> Iterator[str]:
     a, b = _outer(plan, names, link.a), _outer(plan, names, link.b)
     if not link.emulated:
-        yield f"link add {a} type veth peer name {b}"
+        yield f"link add name {a} type veth peer name {b}"
         return
     for outer, inner in zip((a, b), inner_ends(number), strict=True):
-        yield f"link add {outer} type veth peer name {inner} netns {names.base} mtu {link.mtu}"
+        yield f"link add name {outer} type veth peer name {inner} netns {names.base} mtu {link.mtu}"
 
 
 def _outer(plan: Plan, names: Names, end: LinkEnd) -> str:
@@ -147,15 +147,15 @@ def _outer(plan: Plan, names: Names, end: LinkEnd) -> str:
 
 
 def _node_lines(node: PlannedNode) -> Iterator[str]:
-    yield "link set lo up"
+    yield "link set dev lo up"
     yield from (f"addr add {address} dev lo" for address in node.loopback)
     for interface in node.interfaces:
-        yield f"link set {interface.name} up"
+        yield f"link set dev {interface.name} up"
         for address in interface.addresses:
             yield f"addr add {address} dev {interface.name}" + (" nodad" if ":" in address else "")
         yield from _neighbour_lines(interface)
     if node.management:
-        yield f"link set {MANAGEMENT} up"
+        yield f"link set dev {MANAGEMENT} up"
         yield f"addr add {node.management} dev {MANAGEMENT}"
     # Routes on a link first: the gateways of the others have to be reachable.
     yield from (_route_line(route) for route in sorted(node.routes, key=lambda route: route.via is not None))
@@ -168,14 +168,14 @@ def _neighbour_lines(interface: PlannedInterface) -> Iterator[str]:
 
 def _edge_lines(edge: PlannedEdge) -> Iterator[str]:
     for bridge in edge.bridges:
-        yield f"link set {bridge.name} up"
+        yield f"link set dev {bridge.name} up"
         yield f"addr add {bridge.address} dev {bridge.name}"
         yield from (_route_line(route) for route in bridge.routes)
     # Nobody answers for the other end of a tunnel: flows deliver what comes to whoever has the port.
-    yield f"link set {edge.probes.ifname} arp off up"
+    yield f"link set dev {edge.probes.ifname} arp off up"
     yield from (f"addr add {address} dev {edge.probes.ifname}" for address in edge.probes.addresses)
     if edge.replicas:
-        yield f"link set {edge.replicas.ifname} arp off up"
+        yield f"link set dev {edge.replicas.ifname} arp off up"
 
 
 def _route_line(route: Route) -> str:

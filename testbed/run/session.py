@@ -28,7 +28,7 @@ def _configure(testbed: Testbed, planned: PlannedSession, address: str) -> None:
     gnb_mac = testbed.plan.node(planned.gnb).interface(planned.ue).mac
     script = (
         f"addr add {address}/32 dev {radio}\n"
-        f"link set {radio} mtu {planned.ue_mtu}\n"
+        f"link set dev {radio} mtu {planned.ue_mtu}\n"
         f"neigh replace {GATEWAY} lladdr {gnb_mac} dev {radio} nud permanent\n"
         f"route add default via {GATEWAY} dev {radio} onlink\n"
     )

@@ -15,7 +15,7 @@ from testbed.lab.engine import NodeEnd, emulate
 from testbed.lab.ledger import read_lab
 from testbed.links.engine import EmulatedLink
 from testbed.links.profile import LinkProfile
-from testbed.plan.model import Plan
+from testbed.plan.model import Plan, Route
 from tests.support.lab_plans import R2, five_nodes, interface, link, node
 from tests.support.memory_engine import Engine
 from topologies.network import RunningLab, lab
@@ -124,6 +124,17 @@ def test_an_emulated_link_carries_what_joins_its_inner_ends(tmp_path: Path) -> N
         )
         assert " 0% packet loss" in inside(running, "r1", "ping", "-c1", "-W2", "10.0.0.1")
         assert "inet6" not in inside(running, None, "ip", "addr", "show", emulated.a_ifname)
+
+
+def test_nodes_may_be_called_what_ip_has_words_for(tmp_path: Path) -> None:
+    """`b` alone is short for broadcast, `up` and `dev` are keywords."""
+    a = node("a", Role.HOST, interface("b", 1, "10.1.0.2/24"), routes=(Route("default", "b", "10.1.0.1"),))
+    b = node("b", Role.ROUTER, interface("a", 2, "10.1.0.1/24"), interface("up", 3, "10.2.0.1/24"))
+    up = node("up", Role.LAN, interface("b", 4), interface("dev", 5))
+    dev = node("dev", Role.HOST, interface("up", 6, "10.2.0.2/24"), routes=(Route("default", "up", "10.2.0.1"),))
+    plan = Plan("short", 1, "wire", (a, b, up, dev), (link("a", "b"), link("b", "up"), link("up", "dev")))
+    with lab(plan, run_dir=tmp_path, on_event=lambda *_: None, root=tmp_path / "labs") as running:
+        assert " 0% packet loss" in inside(running, "a", "ping", "-c1", "-W2", "10.2.0.2")
 
 
 def test_the_base_namespace_reaches_managed_nodes(tmp_path: Path) -> None:

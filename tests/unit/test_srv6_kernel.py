@@ -154,8 +154,8 @@ def test_the_anchor_has_the_mtu_of_the_links_and_vrfs_their_interfaces() -> None
         "sr tunsrc set fd00::1",
         "link add vrf-100 type vrf table 100",
         "link set vrf-100 up",
-        "link set cpe1 master vrf-100",
-        "link set cpe2 master vrf-100",
+        "link set dev cpe1 master vrf-100",
+        "link set dev cpe2 master vrf-100",
     ]
 
 
