@@ -118,7 +118,7 @@ def inode_of(namespace: str) -> int | None:
 class Reflector:
     """A Session-Reflector (RFC 8762 §4.3) at `place`; OSError if the address or the port is not to be had.
 
-    An IPv4 reply has the DSCP of its probe.
+    A reply has the DSCP of its probe.
     """
 
     def __init__(self, place: Place, mode: ReflectorMode) -> None:
@@ -138,7 +138,7 @@ class Reflector:
             return  # no probe, or no way back: its sender counts it as lost
 
     def _mark(self, dscp: int) -> None:
-        """Let the next reply have it; that of an IPv6 probe is not known, and is 0 here."""
+        """Let the next reply have it."""
         if dscp != self._dscp:
             set_dscp(self.socket, dscp)
             self._dscp = dscp

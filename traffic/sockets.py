@@ -14,6 +14,7 @@ _SO_ATTACH_FILTER = 26
 _SO_RCVBUFFORCE = 33
 _SO_TIMESTAMPNS = 35
 _IP_TOS, _IP_RECVTTL, _IP_RECVTOS = 1, 12, 13
+_IPV6_TCLASS = 67
 
 # linux/if_packet.h, linux/if_ether.h, linux/filter.h
 _SOL_PACKET, _PACKET_IGNORE_OUTGOING = 263, 23
@@ -22,9 +23,9 @@ _BPF_INSTRUCTION = struct.Struct("=HBBI")
 _BPF_PROGRAM = struct.Struct("@HP")
 
 _TIMESPEC = struct.Struct("@qq")
-_HOPS = struct.Struct("@i")
+_NUMBER = struct.Struct("@i")
 _RECEIVE_BUFFER = 4 * 2**20
-_CONTROL_SPACE = socket.CMSG_SPACE(_TIMESPEC.size) + 2 * socket.CMSG_SPACE(_HOPS.size)
+_CONTROL_SPACE = socket.CMSG_SPACE(_TIMESPEC.size) + 2 * socket.CMSG_SPACE(_NUMBER.size)
 _MAX_DATAGRAM = 65535
 
 _STAMP_TTL = 255  # RFC 8762 §4.2.1 counts hops from there
@@ -39,7 +40,7 @@ Address = Any
 class Received(NamedTuple):
     """A datagram, who sent it, when the kernel got it (Unix nanoseconds) and the TTL or hop limit that it had left.
 
-    A frame has none: 0. `tos` is the octet with the DSCP, of IPv4.
+    A frame has none: 0. `tos` is the octet with the DSCP: of IPv4 the type of service, of IPv6 the traffic class.
     """
 
     data: bytes
@@ -58,6 +59,7 @@ def stamped_udp(local: Endpoint | None, *, ipv6: bool) -> socket.socket:
         if ipv6:
             udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, _STAMP_TTL)
             udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
+            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, 1)
         else:
             udp.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, _STAMP_TTL)
             udp.setsockopt(socket.IPPROTO_IP, _IP_RECVTTL, 1)
@@ -186,6 +188,8 @@ def receive(udp: socket.socket) -> Received:
             at = seconds * 10**9 + nanoseconds
         elif kind == _IP_TOS:
             tos = value[0]
+        elif kind == _IPV6_TCLASS:
+            (tos,) = _NUMBER.unpack(value)
         else:
-            (ttl,) = _HOPS.unpack(value)
+            (ttl,) = _NUMBER.unpack(value)
     return Received(data, peer, at, ttl, tos)

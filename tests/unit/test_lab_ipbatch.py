@@ -35,7 +35,11 @@ def test_an_emulated_link_is_two_pairs_whose_inner_ends_are_in_the_base_namespac
         "link add name r1 netns bl-abcde-r2 address 02:00:00:00:00:04 mtu 1500 type veth"
         " peer name w1b netns bl-abcde mtu 1500",
     ]
-    assert ipbatch.base_script(plan, NAMES).splitlines() == ["link set dev lo up", "link set dev w1a up", "link set dev w1b up"]
+    assert ipbatch.base_script(plan, NAMES).splitlines() == [
+        "link set dev lo up",
+        "link set dev w1a up",
+        "link set dev w1b up",
+    ]
     assert ipbatch.emulated_links(plan) == (EmulatedLink("r1-r2", "w1a", "w1b", SLOW, SLOW),)
 
 
@@ -102,7 +106,10 @@ def test_managed_nodes_share_a_bridge_in_the_base_namespace_that_has_the_first_a
         "link add name m1 type veth peer name mgmt netns bl-abcde-b",
         "link set dev m1 up master mgmt",
     ]
-    assert ipbatch.node_script(cpes[0]).splitlines()[1:] == ["link set dev mgmt up", "addr add 172.31.255.2/24 dev mgmt"]
+    assert ipbatch.node_script(cpes[0]).splitlines()[1:] == [
+        "link set dev mgmt up",
+        "addr add 172.31.255.2/24 dev mgmt",
+    ]
 
 
 def test_routers_forward_and_hosts_do_not() -> None:
