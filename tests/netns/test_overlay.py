@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
-import subprocess
 import threading
 from collections.abc import Iterator
 from ipaddress import ip_address
-from pathlib import Path
 
 import pytest
 
@@ -17,12 +15,15 @@ from tests.support.overlay_lab import (
     AF11,
     EF,
     HOSTS,
+    INNER,
+    OUTER,
     PORTAL,
     PORTAL6,
     TRANSPORTS,
     VNI,
     OverlayLab,
     Stream,
+    inside_vxlan,
     overlay_lab,
 )
 from tests.support.polling import PATIENCE_S
@@ -34,8 +35,6 @@ VOICE = "plc:cpe-a>cpe-b"
 VERSIONS = pytest.mark.parametrize("version", [4, 6])
 PORTALS = pytest.mark.parametrize("portal", [PORTAL, PORTAL6])
 HEADERS = {4: 20, 6: 40}
-OUTER = ("ip.src", "ip.dst", "ip.dsfield.dscp", "ip.ttl")
-INNER = {4: OUTER, 6: ("ipv6.src", "ipv6.dst", "ipv6.tclass.dscp", "ipv6.hlim")}
 
 
 @pytest.fixture(scope="module", params=["system", "netdev"])
@@ -58,16 +57,6 @@ def lab(overlay: OverlayLab) -> Iterator[OverlayLab]:
 
 def ping(lab: OverlayLab, source: str, address: str, *more: str) -> bool:
     return lab.run(source, "ping", "-q", "-c", "3", "-i", "0.05", "-W", "2", *more, address).returncode == 0
-
-
-def inside_vxlan(capture: Path, *fields: str, also: str = "", outer: bool = False) -> set[tuple[str, ...]]:
-    """The different values of these fields in what tenants sent in VXLAN: of two headers of a kind the inner one's."""
-    wanted = "vxlan and vxlan.vni != 0xffffff" + (f" and {also}" if also else "")
-    which = f"occurrence={'f' if outer else 'l'}"
-    named = (argument for field in fields for argument in ("-e", field))
-    argv = ["tshark", "-r", str(capture), "-Y", wanted, "-T", "fields", "-E", which, *named]
-    lines = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
-    return {tuple(line.split("\t")) for line in lines}
 
 
 def transfer(lab: OverlayLab, source: str, sink: str, portal: str, size: int) -> int:

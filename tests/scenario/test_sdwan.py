@@ -60,8 +60,8 @@ def test_a_controller_that_starts_again_touches_no_flow_that_is_right(three_site
 
 
 def inside_vxlan(capture: Path, until: float) -> set[tuple[str, ...]]:
-    """VNI, outer DSCP and inner protocol of what tenants sent until then, in `capture`."""
-    fields = ("vxlan.vni", "ip.dsfield.dscp", "ip.proto")
+    """VNI, and of outer and inner IPv4 and of IPv6 DSCP and protocol, of what tenants sent until then, in `capture`."""
+    fields = ("vxlan.vni", "ip.dsfield.dscp", "ipv6.tclass.dscp", "ip.proto", "ipv6.nxt")
     wanted = f"vxlan and vxlan.vni != 0xffffff and !arp and frame.time_epoch < {until:.6f}"
     argv = ["tshark", "-r", str(capture), "-Y", wanted, "-T", "fields", *(w for f in fields for w in ("-e", f))]
     lines = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
@@ -69,14 +69,15 @@ def inside_vxlan(capture: Path, until: float) -> set[tuple[str, ...]]:
 
 
 def test_packets_go_in_their_tenants_network_over_the_transport_of_their_class(three_sites: Path) -> None:
-    """Outer and inner header: the DSCP of the class in both; UDP (17) outside, what the application is inside."""
+    """The DSCP of the class outside and inside, of IPv4 and IPv6; UDP (17) outside, inside what the application is."""
     calm = next(each for each in events(three_sites, "window") if each["name"] == "calm")
     seen = {
         transport: inside_vxlan(three_sites / "captures" / f"cpe-a-{router}.pcapng", calm["end"])
         for transport, router in (("private", "core"), ("internet", "internet"))
     }
-    assert seen["private"] == {("100", "46,46", "17,17"), ("200", "0,40", "17,17")}
-    assert seen["internet"] == {("100", "10,10", "17,6"), ("200", "0,40", "17,17")}
+    twice = {("200", "0,40", "", "17,17", ""), ("200", "0", "40", "17", "17")}
+    assert seen["private"] == twice | {("100", "46,46", "", "17,17", ""), ("100", "46", "46", "17", "17")}
+    assert seen["internet"] == twice | {("100", "10,10", "", "17,6", "")}
 
 
 def test_only_joint_scheduling_keeps_both_slas(tmp_path: Path) -> None:

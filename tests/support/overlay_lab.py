@@ -49,6 +49,10 @@ INTERVAL_MS, TIMEOUT_MS, LOST = 50, 100, 3
 DETECTED_S = (LOST * INTERVAL_MS + TIMEOUT_MS) / 1000
 """How long it takes to see that a tunnel is dark."""
 
+OUTER = ("ip.src", "ip.dst", "ip.dsfield.dscp", "ip.ttl")
+INNER = {4: OUTER, 6: ("ipv6.src", "ipv6.dst", "ipv6.tclass.dscp", "ipv6.hlim")}
+"""Of a packet in VXLAN, by version: source, target, DSCP, hops that it has left to live."""
+
 _TENANTS = "udp port 4789 and udp[12:4] & 0xffffff00 != 0xffffff00"
 """VXLAN but for the network of probes (RFC 7348 §5: flags and VNI follow the header of UDP)."""
 
@@ -297,3 +301,13 @@ class Stream:
         start = time.monotonic()
         while not self._over.wait(max(0.0, start + self.sent / self._per_second - time.monotonic())):
             self._traffic.send()
+
+
+def inside_vxlan(capture: Path, *fields: str, also: str = "", outer: bool = False) -> set[tuple[str, ...]]:
+    """The different values of these fields in what tenants sent in VXLAN: of two headers of a kind the inner one's."""
+    wanted = "vxlan and vxlan.vni != 0xffffff" + (f" and {also}" if also else "")
+    which = f"occurrence={'f' if outer else 'l'}"
+    named = (argument for field in fields for argument in ("-e", field))
+    argv = ["tshark", "-r", str(capture), "-Y", wanted, "-T", "fields", "-E", which, *named]
+    lines = subprocess.run(argv, capture_output=True, text=True, check=True).stdout.splitlines()
+    return {tuple(line.split("\t")) for line in lines}
