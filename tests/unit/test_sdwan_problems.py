@@ -149,5 +149,5 @@ def test_tunnels_need_room_for_their_headers_around_the_least_that_ipv6_wants() 
 
 def test_probes_may_be_of_a_service_with_an_ipv6_address() -> None:
     data = copy.deepcopy(DATA)
-    data["services"]["machine"]["address"] = "2001:db8::10"
+    data["services"]["machine"]["address"] = "2001:db8::11"
     assert problems(data) == ()
