@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
-IPV4, ARP = 0x0800, 0x0806
-TCP, UDP = 6, 17
+IPV4, ARP, IPV6 = 0x0800, 0x0806, 0x86DD
+ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
 
 
 class ReservedPort(IntEnum):
@@ -43,6 +43,8 @@ class Match:
     ip_proto: int | None = None
     ipv4_src: IPv4Network | None = None
     ipv4_dst: IPv4Network | None = None
+    ipv6_src: IPv6Network | None = None
+    ipv6_dst: IPv6Network | None = None
     tcp_src: int | None = None
     tcp_dst: int | None = None
     udp_src: int | None = None
@@ -85,7 +87,7 @@ class Move:
 
 @dataclass(frozen=True)
 class DecTtl:
-    """One hop less to live."""
+    """One hop less to live: of IPv4's TTL, or of IPv6's hop limit."""
 
 
 @dataclass(frozen=True)

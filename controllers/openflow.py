@@ -6,7 +6,7 @@ Part of the fence around os-ken: everything untyped that is made here goes strai
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from os_ken.ofproto import ofproto_v1_3 as ofp
@@ -47,6 +47,8 @@ _COMMANDS = {0: "add", 1: "modify", 2: "remove"}
 _KINDS = {GroupKind.ALL: ofp.OFPGT_ALL, GroupKind.SELECT: ofp.OFPGT_SELECT, GroupKind.INDIRECT: ofp.OFPGT_INDIRECT}
 _KIND_OF = {number: kind for kind, number in _KINDS.items()}
 _KNOWN = {each.name for each in fields(Match)} - {"others"}
+
+_ADDRESSES = {"arp_tpa", "ipv4_src", "ipv4_dst", "ipv6_src", "ipv6_dst"}
 
 _METER_FLAGS = ofp.OFPMF_KBPS | ofp.OFPMF_BURST
 
@@ -286,28 +288,36 @@ def _oxm(value: object) -> object:
     match value:
         case Masked():
             return value.value, value.mask
-        case IPv4Network(prefixlen=32):
-            return str(value.network_address)
-        case IPv4Network():
-            return str(value.network_address), str(value.netmask)
+        case IPv4Network() | IPv6Network():
+            whole = value.prefixlen == value.max_prefixlen
+            return str(value.network_address) if whole else (str(value.network_address), str(value.netmask))
         case str() if "/" in value:
             return tuple(value.split("/", 1))
     return value
 
 
 def _read_match(match: Any) -> Match:
-    known, others = {}, []
+    known: dict[str, Any] = {}
+    others = []
     for name, value in match.items():
-        if name in _KNOWN:
-            known[name] = _read_oxm(name, value)
-        else:
+        found = _read_oxm(name, value) if name in _KNOWN else None
+        if found is None:
             others.append((name, value))
+        else:
+            known[name] = found
     return Match(**known, others=tuple(others))
 
 
 def _read_oxm(name: str, value: Any) -> Any:
-    if name.startswith("ipv4_") or name == "arp_tpa":
-        return IPv4Network("/".join(value) if isinstance(value, tuple) else value)
+    """None for an address with a mask that is no prefix's."""
+    if name in _ADDRESSES:
+        return _read_prefix(*value) if isinstance(value, tuple) else ip_network(value)
     if isinstance(value, tuple):
         return "/".join(value) if isinstance(value[0], str) else Masked(*value)
     return value
+
+
+def _read_prefix(address: str, mask: str) -> IPv4Network | IPv6Network | None:
+    length = int(ip_address(mask)).bit_count()
+    found = ip_network((address, length), strict=False)
+    return found if str(found.netmask) == str(ip_address(mask)) else None

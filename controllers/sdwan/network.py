@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from controllers.joint.model import Mode
 from controllers.joint.quality import Sla
-from controllers.srv6.network import FlowMatch
+from controllers.srv6.network import FlowMatch, Prefix
 
 PROBE_VNI = 0xFF_FFFF
 """The VXLAN network of probes; no tenant has it."""
@@ -21,13 +21,16 @@ PROBE_VNI = 0xFF_FFFF
 class Reach:
     """A prefix on a LAN, and the MAC address of the host or function that has it."""
 
-    prefix: IPv4Network
+    prefix: Prefix
     mac: str
 
 
 @dataclass(frozen=True)
 class Lan:
-    """A port of an edge towards a tenant's hosts; `gateway` and `mac` are what the edge answers there with."""
+    """A port of an edge towards a tenant's hosts; `gateway` and `mac` are what the edge answers there with.
+
+    Its gateway of IPv6 has the same `mac`; hosts know it without asking.
+    """
 
     port: int
     tenant: str

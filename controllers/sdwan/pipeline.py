@@ -2,7 +2,7 @@
 
     INGRESS    tunnel, probes' VNI → the probe port        probe port, a tunnel's addresses → that tunnel
                tunnel, a tenant's VNI → DELIVER, or ROUTE at a hub for another edge
-               LAN, ARP for the gateway → answered here    LAN, IPv4 → CLASSIFY
+               LAN, ARP for the gateway → answered here    LAN, IPv4 and IPv6 for the gateway → CLASSIFY
     CLASSIFY   which application it is; the class's DSCP → ROUTE
     ROUTE      which edge it is for: the class's meter, the tenant's VNI, the demand's group; or DELIVER
     DELIVER    the host's MAC address, one hop less to live → its LAN
@@ -16,6 +16,9 @@ Metadata keeps the tenant in its upper 16 bits and the application in its lower 
 each tunnel that carries it, so that moving it is one message; without a bucket it drops. What came through a tunnel is
 never sent into another by an edge that is no hub, and by a hub only towards where it has a tunnel itself: no packet
 goes round.
+
+IPv6 goes where IPv4 goes. Only ARP is answered: hosts know the gateway's IPv6 address from the start, as flows cannot
+turn a neighbour solicitation into an advertisement on every datapath (another type, another option).
 """
 
 from __future__ import annotations
@@ -23,13 +26,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Network
-from typing import Any
 
 from controllers.flows import (
     ARP,
     IPV4,
-    TCP,
-    UDP,
     Action,
     AddFlow,
     Bucket,
@@ -47,9 +47,10 @@ from controllers.flows import (
     SwitchState,
     ToGroup,
 )
+from controllers.sdwan.matching import ETHERTYPES, recognising, towards
 from controllers.sdwan.network import PROBE_VNI, Application, Edge, Lan, Overlay, OverlayTunnel
 from controllers.sdwan.steering import Placement
-from controllers.srv6.network import FlowMatch
+from controllers.srv6.network import FlowMatch, Prefix
 
 INGRESS, CLASSIFY, ROUTE, DELIVER = range(4)
 
@@ -61,6 +62,9 @@ R_TAG = 0xF1C1
 """EtherType of the redundancy tag (IEEE 802.1CB-2017 §7.8)."""
 
 _ARP_REQUEST, _ARP_REPLY = 1, 2
+_ELSEWHERE, _AGAIN, _HERE = 1, 200, 400
+"""Priorities of routes, to which the length of a prefix is added: first what is reached on a LAN of this edge."""
+
 _BURST_S = 0.1
 """Of a meter: what a class may send at once, in time at its limit."""
 
@@ -165,22 +169,25 @@ class _Program:
     def _replicas(self, port: int) -> Iterator[AddFlow]:
         """What comes back: numbered, for the tunnels of a demand, or the first of its number, for whom it is."""
         for tenant, vni in self._vnis.items():
-            first = Match(in_port=port, eth_type=IPV4, eth_dst=self._tenant_mac(tenant))
+            sent = Match(in_port=port, eth_dst=self._tenant_mac(tenant))
             goto = CLASSIFY if self._edge.name in self._overlay.hubs else DELIVER
-            yield _flow(INGRESS, first, goto=goto, metadata=self._tenant(tenant), priority=10)
+            for ethertype in ETHERTYPES.values():
+                first = replace(sent, eth_type=ethertype)
+                yield _flow(INGRESS, first, goto=goto, metadata=self._tenant(tenant), priority=10)
             for number, demand in enumerate(self._overlay.demands, 1):
                 if demand.source == self._edge.name and self._overlay.duplicates(demand):
-                    numbered = replace(first, eth_type=R_TAG, eth_src=_demand_mac(number))
+                    numbered = replace(sent, eth_type=R_TAG, eth_src=_demand_mac(number))
                     actions = (SetField("tunnel_id", vni), ToGroup(number))
                     yield _flow(INGRESS, numbered, actions, priority=10)
 
     def _lan(self, lan: Lan) -> Iterator[AddFlow]:
         asked = Match(in_port=lan.port, eth_type=ARP, arp_op=_ARP_REQUEST, arp_tpa=IPv4Network(lan.gateway))
         yield _flow(INGRESS, asked, _arp_answer(lan), priority=20)
-        sent = Match(in_port=lan.port, eth_type=IPV4, eth_dst=lan.mac)
-        yield _flow(INGRESS, sent, goto=CLASSIFY, metadata=self._tenant(lan.tenant), priority=10)
+        for ethertype in ETHERTYPES.values():
+            sent = Match(in_port=lan.port, eth_type=ethertype, eth_dst=lan.mac)
+            yield _flow(INGRESS, sent, goto=CLASSIFY, metadata=self._tenant(lan.tenant), priority=10)
         for reach in lan.reaches:
-            match = Match(metadata=self._tenant(lan.tenant), eth_type=IPV4, ipv4_dst=reach.prefix)
+            match = towards(reach.prefix, self._tenant(lan.tenant))
             addressed = (DecTtl(), SetField("eth_src", lan.mac), SetField("eth_dst", reach.mac))
             priority = 2 * reach.prefix.prefixlen
             yield _flow(DELIVER, match, (*addressed, Output(lan.port)), priority=1 + priority)
@@ -199,15 +206,15 @@ class _Program:
         dscp = self._overlay.class_of[application.name].dscp
         mark = (SetField("ip_dscp", dscp),) if dscp else ()
         number = Masked(self._applications[application.name], _APPLICATION_BITS)
-        for wanted in _matches(match, self._tenant(tenant)):
+        for wanted in recognising(match, self._tenant(tenant)):
             yield _flow(CLASSIFY, wanted, mark, goto=ROUTE, metadata=number, priority=priority)
 
     def _routed(self, tenant: str) -> Iterator[AddFlow]:
         for lan in self._edge.lans:
             if lan.tenant == tenant:
                 for prefix in _prefixes(lan):
-                    match = Match(metadata=self._tenant(tenant), eth_type=IPV4, ipv4_dst=prefix)
-                    yield _flow(ROUTE, match, goto=DELIVER, priority=100 + prefix.prefixlen)
+                    match = towards(prefix, self._tenant(tenant))
+                    yield _flow(ROUTE, match, goto=DELIVER, priority=_HERE + prefix.prefixlen)
         here = self._edge.name
         for number, demand in enumerate(self._overlay.demands, 1):
             if demand.source != here or self._overlay.next_edge(here, demand.target) is None:
@@ -216,15 +223,15 @@ class _Program:
             actions = self._onward(tenant, number)
             both = self._both(tenant, demand.application)
             for prefix in self._prefixes_at(demand.target, tenant):
-                match = Match(metadata=both, eth_type=IPV4, ipv4_dst=prefix)
+                match = towards(prefix, both)
                 metered = number if limited else None
-                yield _flow(ROUTE, match, actions, meter=metered, priority=1 + prefix.prefixlen)
+                yield _flow(ROUTE, match, actions, meter=metered, priority=_ELSEWHERE + prefix.prefixlen)
                 replicas = self._edge.replica_port
                 if here in self._overlay.hubs and replicas is not None and self._overlay.duplicates(demand):
                     # What came from there goes back there, to be numbered for its next tunnels.
                     back = (*actions[:-1], Output(ReservedPort.IN_PORT))
                     again = replace(match, in_port=replicas)
-                    yield _flow(ROUTE, again, back, meter=metered, priority=50 + prefix.prefixlen)
+                    yield _flow(ROUTE, again, back, meter=metered, priority=_AGAIN + prefix.prefixlen)
 
     def _onward(self, tenant: str, number: int) -> tuple[Action, ...]:
         """Into the tunnels of a demand, by way of replication if it is to be duplicated."""
@@ -233,7 +240,7 @@ class _Program:
         addressed = SetField("eth_src", _demand_mac(number)), SetField("eth_dst", self._tenant_mac(tenant))
         return (*addressed, Output(self._edge.replica_port))
 
-    def _prefixes_at(self, edge: str, tenant: str) -> Iterator[IPv4Network]:
+    def _prefixes_at(self, edge: str, tenant: str) -> Iterator[Prefix]:
         for lan in self._overlay.edge[edge].lans:
             if lan.tenant == tenant:
                 yield from _prefixes(lan)
@@ -267,7 +274,7 @@ def _demand_mac(number: int) -> str:
     return f"02:b1:fe:{number >> 16:02x}:{number >> 8 & 0xFF:02x}:{number & 0xFF:02x}"
 
 
-def _prefixes(lan: Lan) -> Iterator[IPv4Network]:
+def _prefixes(lan: Lan) -> Iterator[Prefix]:
     """What is reached on a LAN: each once, its own prefix is that of the hosts."""
     yield from dict.fromkeys(reach.prefix for reach in lan.reaches)
 
@@ -284,21 +291,3 @@ def _arp_answer(lan: Lan) -> tuple[Action, ...]:
         SetField("arp_spa", str(lan.gateway)),
         Output(ReservedPort.IN_PORT),
     )
-
-
-def _matches(wanted: FlowMatch, tenant: Masked) -> Iterator[Match]:
-    """As OpenFlow has them: ports are fields of TCP or of UDP."""
-    ports = {"src": wanted.source_port, "dst": wanted.destination_port}
-    protocols = (wanted.protocol,) if wanted.protocol is not None or not any(ports.values()) else (TCP, UDP)
-    for protocol in protocols:
-        name = {TCP: "tcp", UDP: "udp"}.get(protocol or 0)
-        fields: dict[str, Any] = {f"{name}_{end}": port for end, port in ports.items() if port is not None and name}
-        yield Match(
-            metadata=tenant,
-            eth_type=IPV4,
-            ip_dscp=wanted.dscp,
-            ip_proto=protocol,
-            ipv4_src=IPv4Network(str(wanted.source)) if wanted.source else None,
-            ipv4_dst=IPv4Network(str(wanted.destination)) if wanted.destination else None,
-            **fields,
-        )

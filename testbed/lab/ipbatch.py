@@ -98,8 +98,8 @@ def sysctls(node: PlannedNode) -> dict[str, int]:
             # Addresses are unique by plan, and waiting for duplicates takes a second.
             f"ipv6/conf/{scope}/accept_dad": 0,
         }
-    if node.role in LAYER2:
-        # Bridges only: their own kernel has no business on the ports.
+    if node.role in LAYER2 | CPES:
+        # Their own kernel has no business on the ports: it would answer, too, with its link-local addresses.
         settings |= {"ipv6/conf/all/disable_ipv6": 1, "ipv6/conf/default/disable_ipv6": 1}
     return settings
 

@@ -22,6 +22,9 @@ LOOPBACK6 = IPv6Network("fd00:255::/64")
 LINKS6 = IPv6Network("fd00:1::/48")
 LANS6 = IPv6Network("fd00:10::/32")
 
+LEAST_MTU = 1280
+"""Of a link with IPv6 addresses (RFC 8200 §5)."""
+
 RESERVED_NAMES = frozenset(
     {
         "all",
@@ -96,6 +99,15 @@ def ifname(link: Link, node: str) -> str:
 def mac(link_index: int, end: int) -> str:
     """A locally administered MAC address: the link's index and which end of it (0 or 1)."""
     return f"02:b1:00:{link_index >> 8:02x}:{link_index & 0xFF:02x}:{end:02x}"
+
+
+def macs(links: Iterable[Link]) -> dict[Port, str]:
+    """Each end of each link → its MAC address; `links` are all of a graph, in its order."""
+    return {
+        Port(node, ifname(link, node)): mac(index, end)
+        for index, link in enumerate(links)
+        for end, node in enumerate((link.a, link.b))
+    }
 
 
 def loopbacks(graph: Graph) -> dict[str, tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from testbed.errors import InputError, Problem
@@ -200,20 +200,21 @@ def _interfaces(
     graph: Graph, links: tuple[LinkPlan, ...], subnets: tuple[Subnet, ...]
 ) -> dict[str, tuple[PlannedInterface, ...]]:
     addresses = {port: subnet.interface_addresses(port) for subnet in subnets for port in subnet.ports()}
-    known = _router_neighbours(graph, links, subnets)
+    macs = addressing.macs(planned.link for planned in links)
+    known = _router_neighbours(graph, links, subnets, macs)
+    known |= {port: (edge,) for port, edge in sdwan.gateway_neighbours(graph, subnets, macs).items()}
     found: dict[str, list[PlannedInterface]] = {node.name: [] for node in graph.nodes}
-    for index, planned in enumerate(links):
-        for end, node in enumerate((planned.link.a, planned.link.b)):
+    for planned in links:
+        for node in (planned.link.a, planned.link.b):
             port = Port(node, addressing.ifname(planned.link, node))
-            mac = addressing.mac(index, end)
             found[node].append(
-                PlannedInterface(port.ifname, mac, planned.mtu, addresses.get(port, ()), known.get(port, ()))
+                PlannedInterface(port.ifname, macs[port], planned.mtu, addresses.get(port, ()), known.get(port, ()))
             )
     return {node: tuple(ports) for node, ports in found.items()}
 
 
 def _router_neighbours(
-    graph: Graph, links: tuple[LinkPlan, ...], subnets: tuple[Subnet, ...]
+    graph: Graph, links: tuple[LinkPlan, ...], subnets: tuple[Subnet, ...], macs: Mapping[Port, str]
 ) -> dict[Port, tuple[Neighbour, ...]]:
     """Port of a router → the router at the other end.
 
@@ -223,13 +224,12 @@ def _router_neighbours(
     routers = {node.name for node in graph.with_role(Role.ROUTER)}
     pairs = {port: pair for subnet in subnets for port, pair in subnet.addresses.items()}
     found: dict[Port, tuple[Neighbour, ...]] = {}
-    for index, planned in enumerate(links):
+    for planned in links:
         ends = (planned.link.a, planned.link.b)
         if {*ends} <= routers:
             ports = [Port(node, addressing.ifname(planned.link, node)) for node in ends]
-            for end, port in enumerate(ports):
-                mac = addressing.mac(index, 1 - end)
-                found[port] = tuple(Neighbour(address, mac) for address in pairs[ports[1 - end]])
+            for port, other in (ports, reversed(ports)):
+                found[port] = tuple(Neighbour(address, macs[other]) for address in pairs[other])
     return found
 
 

@@ -9,7 +9,7 @@ from itertools import islice
 
 from testbed.errors import Problem
 from testbed.graph import LAYER2, Graph, Role, Tier
-from testbed.plan.addressing import RESERVED4, RESERVED6, Subnet
+from testbed.plan.addressing import LEAST_MTU, RESERVED4, RESERVED6, Subnet, ifname
 from testbed.plan.changes import named_links, plan_changes
 from testbed.plan.circuits import Tenancy
 from testbed.plan.model import PlannedChange
@@ -17,6 +17,7 @@ from testbed.plan.names import Names
 from testbed.plan.profiles import Known, LinkPlan
 from testbed.plan.queues import queue_problems
 from testbed.plan.sdwan import tenants_of
+from testbed.plan.srv6 import mtu_given
 from testbed.scenario import expectation
 from testbed.scenario.impairment import Change
 from testbed.scenario.model import Scenario
@@ -64,6 +65,7 @@ class References:
         yield from self._flows_and_captures()
         yield from self._timeline()
         yield from self._expectations()
+        yield from self._least_mtus()
         yield from self._mtus()
 
     def _missing(self, section: str) -> frozenset[str]:
@@ -309,6 +311,19 @@ class References:
             return frozenset()
         named = (path.window for text in self.scenario.expect for path in expectation.parse(text).paths)
         return frozenset(named)
+
+    def _least_mtus(self) -> Iterator[Problem]:
+        """The kernel takes IPv6 off an interface that has less."""
+        addressed = {(port.node, port.ifname) for subnet in self.subnets for port in subnet.ports()}
+        given: dict[str, LinkPlan] = {}
+        for planned in self.links:
+            ends = {(node, ifname(planned.link, node)) for node in (planned.link.a, planned.link.b)}
+            if planned.mtu < LEAST_MTU and ends & addressed:
+                given.setdefault(mtu_given(planned.link, self.scenario.links), planned)
+        for where, planned in given.items():
+            if where:
+                want = f"{LEAST_MTU} at least on {planned.link.name}, whose ends have IPv6 addresses"
+                yield Problem(where, str(planned.mtu), want)
 
     def _mtus(self) -> Iterator[Problem]:
         if not self.scenario.core.sessions:

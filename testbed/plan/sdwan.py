@@ -18,7 +18,15 @@ from testbed.graph import Graph, Link, Role
 from testbed.plan import addressing
 from testbed.plan.addressing import Port, Subnet, ifname
 from testbed.plan.circuits import DEFAULT
-from testbed.plan.model import PlannedBridge, PlannedEdge, PlannedProbePort, PlannedReplicaPort, PlannedTunnel, Route
+from testbed.plan.model import (
+    Neighbour,
+    PlannedBridge,
+    PlannedEdge,
+    PlannedProbePort,
+    PlannedReplicaPort,
+    PlannedTunnel,
+    Route,
+)
 from testbed.plan.processes import REPLICAS
 from testbed.plan.profiles import LinkPlan
 from testbed.plan.routing import host_prefix
@@ -100,6 +108,20 @@ def tenant_of(lan: str, sdwan: Sdwan) -> str:
     return next((name for name, tenant in sdwan.tenants.items() if lan in tenant.attach), DEFAULT)
 
 
+def gateway_neighbours(graph: Graph, subnets: Iterable[Subnet], macs: Mapping[Port, str]) -> dict[Port, Neighbour]:
+    """Port of a host on a LAN of an edge → the edge as IPv6 finds it there: its switch answers to ARP only."""
+    edges = {node.name for node in graph.with_role(Role.EDGE)}
+    routers = {node.name for node in graph.with_role(Role.ROUTER)}
+    return {
+        port: Neighbour(subnet.addresses[edge][1], macs[edge])
+        for subnet in subnets
+        for edge in subnet.ports()
+        if edge.node in edges
+        for port in subnet.ports()
+        if port.node not in edges | routers
+    }
+
+
 def tenants_of(node: str, graph: Graph, subnets: Iterable[Subnet], sdwan: Sdwan) -> frozenset[str]:
     """The tenants of the LANs that `node` is on."""
     lans = dict(lan_ports(graph, sdwan))
@@ -123,11 +145,7 @@ class OverlayPlan:
         self._links = {planned.link.name: planned for planned in links}
         self._subnets = subnets
         self._subnet = {port: subnet for subnet in subnets for port in subnet.ports()}
-        self._macs = {
-            Port(node, ifname(planned.link, node)): addressing.mac(index, end)
-            for index, planned in enumerate(links)
-            for end, node in enumerate((planned.link.a, planned.link.b))
-        }
+        self._macs = addressing.macs(planned.link for planned in links)
         self._edges = tuple(node.name for node in graph.with_role(Role.EDGE))
         self._tenants = {port: tenant_of(link, self._sdwan) for port, link in lan_ports(graph, self._sdwan)}
 
@@ -291,10 +309,10 @@ class OverlayPlan:
         }
 
     def _reached_at(self, port: Port) -> Iterator[str]:
-        """The host's own address, its services, and a UPF's UEs."""
-        yield host_prefix(self._address(port))
+        """The host's own addresses, its services, and a UPF's UEs."""
+        yield from map(host_prefix, self._subnet[port].addresses[port])
         for service in self._scenario.services.values():
-            if port.node in service.hosts and service.address.version == 4:
+            if port.node in service.hosts:
                 yield host_prefix(str(service.address))
         if port == self._n6.get(port.node):
             yield from (str(dnn.pool) for dnn in self._scenario.core.dnns.values() if dnn.psa == port.node)
@@ -346,7 +364,8 @@ class OverlayPlan:
         if place in self._scenario.services:
             return (host_prefix(str(self._scenario.services[place].address)),)
         ports = (Port(place, ifname(link, place)) for link in self._graph.links_of(place))
-        return tuple(host_prefix(self._address(port)) for port in ports if port in self._subnet)
+        own = (address for port in ports if port in self._subnet for address in self._subnet[port].addresses[port])
+        return tuple(map(host_prefix, own))
 
     def _demands(self) -> Iterator[Json]:
         rates = {(each.application, each.source, each.target): each.rate for each in self._sdwan.demands}

@@ -7,7 +7,7 @@ from itertools import permutations
 
 from testbed.errors import Problem
 from testbed.graph import Graph, Role
-from testbed.plan.addressing import Subnet
+from testbed.plan.addressing import LEAST_MTU, Subnet
 from testbed.plan.circuits import DEFAULT
 from testbed.plan.names import Names
 from testbed.plan.profiles import LinkPlan
@@ -16,9 +16,6 @@ from testbed.plan.srv6 import mtu_given
 from testbed.scenario.model import Scenario
 from testbed.scenario.sdwan import Sdwan
 from testbed.scenario.steps import Schedule
-
-LEAST_MTU = 576
-"""Of what hosts send (RFC 1122 §3.3.3)."""
 
 
 class SdwanReferences:
@@ -58,7 +55,6 @@ class SdwanReferences:
         yield from self._classes()
         yield from self._applications()
         yield from self._demands()
-        yield from self._probes()
         yield from self._modes()
         yield from self._probing()
         yield from self._mtus()
@@ -230,25 +226,12 @@ class SdwanReferences:
                 got = f"{demand.rate / 1e6:g} Mbit/s, above the {limit / 1e6:g} Mbit/s that the class is limited to"
                 yield Problem(f"{where}.rate", got, "a rate within the class's limit")
 
-    def _probes(self) -> Iterator[Problem]:
-        behind = {
-            port.node for subnet in self._subnets for port in subnet.ports() if self._lan_ends() & self._ports(subnet)
-        }
-        for name, probe in self._scenario.probes.items():
-            service = self._scenario.services.get(probe.to)
-            if probe.source in behind and service and service.address.version == 6:
-                got = f'"{probe.to}" at {service.address}, from behind a CPE'
-                yield Problem(f"probes.{name}.to", got, "a service with an IPv4 address: the overlay carries IPv4")
-
-    @staticmethod
-    def _ports(subnet: Subnet) -> set[tuple[str, str]]:
-        return {(port.node, port.ifname) for port in subnet.ports()}
-
     def _mtus(self) -> Iterator[Problem]:
         largest = largest_inner_mtu(self._links, self._sdwan)
         if largest < LEAST_MTU:
             got = f"attachments of MTU {largest + ROOM}"
-            yield Problem("sdwan.transports", got, f"{LEAST_MTU + ROOM} at least: {ROOM} for VXLAN", "raise their MTU")
+            want = f"{LEAST_MTU + ROOM} at least: {ROOM} for VXLAN, {LEAST_MTU} for IPv6"
+            yield Problem("sdwan.transports", got, want, "raise their MTU")
             return
         routers = {node.name for node in self._graph.with_role(Role.ROUTER)}
         for planned in self._links:

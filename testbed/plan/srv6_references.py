@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 
 from testbed.errors import Problem
 from testbed.graph import Graph, Role
-from testbed.plan.addressing import Subnet
+from testbed.plan.addressing import LEAST_MTU, Subnet
 from testbed.plan.circuits import Carried, Tenancy
 from testbed.plan.names import Names
 from testbed.plan.profiles import LinkPlan
@@ -15,9 +15,6 @@ from testbed.plan.srv6 import ROOM, largest_inner_mtu, mtu_given, router_links
 from testbed.scenario.model import Scenario
 from testbed.scenario.srv6 import Constraints, Dynamic, Policy, PolicyKey, SegmentList, Srv6
 from testbed.scenario.steps import ChangePolicy, Restart
-
-LEAST_MTU = 1280
-"""Of a link that carries IPv6 (RFC 8200 §5)."""
 
 Key = tuple[str, int, str]
 

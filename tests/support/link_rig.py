@@ -214,10 +214,11 @@ class Traffic:
     """UDP from one namespace to an address in another; close it, or use it as a context manager."""
 
     def __init__(self, source: str, sink: str, address: str) -> None:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
         with netns.entered(source):
-            self.sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.sender = socket.socket(family, socket.SOCK_DGRAM)
         with netns.entered(sink):
-            self.receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self.receiver = socket.socket(family, socket.SOCK_DGRAM)
         self.receiver.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 64 << 20)
         self.receiver.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         self.receiver.bind((address, PORT))

@@ -1,6 +1,6 @@
 """Three sites on two transports as a running lab: Open vSwitch, the shipped app, emulated links, two tenants.
 
-    red-a ─┐                              ┌─ red-b       both portals: 203.0.113.10
+    red-a ─┐                              ┌─ red-b       both portals: 203.0.113.10, 2001:db8::10
            cpe-a ─── private, internet ─── cpe-b
     blue-a ┘             │
                        cpe-c ─── red-c, blue-c
@@ -40,7 +40,7 @@ from tests.support.link_rig import Arrival, Traffic
 from tests.support.polling import PATIENCE_S, eventually
 from traffic.capture import HELD_BY_KERNEL_S, dumpcap_argv, ready
 
-PORTAL = "203.0.113.10"
+PORTAL, PORTAL6 = "203.0.113.10", "2001:db8::10"
 VNI = {"red": 100, "blue": 200}
 EF, AF11 = 46, 10
 HOSTS = {"cpe-a": ("red-a", "blue-a"), "cpe-b": ("red-b",), "cpe-c": ("red-c", "blue-c")}
@@ -62,7 +62,7 @@ _TOPOLOGY = {
     + [{"a": edge, "b": host, "tier": "datacentre"} for edge, hosts in HOSTS.items() for host in hosts],
 }
 _WANS = {transport: [f"{transport}-{edge}" for edge in HOSTS] for transport in TRANSPORTS}
-_SCENARIO = {
+_SCENARIO: dict[str, Any] = {
     "name": "three-sites",
     "topology": {"file": "topology.yml"},
     "links": {
@@ -96,6 +96,8 @@ _SCENARIO = {
     "services": {
         "red-portal": {"address": PORTAL, "hosts": ["red-b"]},
         "blue-portal": {"address": PORTAL, "hosts": ["blue-c"]},
+        "red-portal6": {"address": PORTAL6, "hosts": ["red-b"]},
+        "blue-portal6": {"address": PORTAL6, "hosts": ["blue-c"]},
     },
     "timeline": [{"measure": "all", "for": "1s"}],
 }
@@ -117,9 +119,9 @@ class OverlayLab:
         with netns.entered(self.namespace(node)):
             return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=PATIENCE_S)
 
-    def address(self, host: str) -> str:
-        """The IPv4 address of a host on its LAN."""
-        return self.running.plan.node(host).interfaces[0].addresses[0].partition("/")[0]
+    def address(self, host: str, version: int = 4) -> str:
+        """The address of a host on its LAN."""
+        return self.running.plan.node(host).address(version)
 
     def mtu(self, host: str) -> int:
         """What a host may send."""
@@ -227,10 +229,14 @@ class OverlayLab:
 
 
 @contextmanager
-def overlay_lab(directory: Path, datapath: str) -> Iterator[OverlayLab]:
-    """The lab on a datapath of Open vSwitch, with all tunnels up. Nothing of it is left behind."""
+def overlay_lab(directory: Path, datapath: str, **sdwan: object) -> Iterator[OverlayLab]:
+    """The lab on a datapath of Open vSwitch, with all tunnels up; `sdwan` is what is different in that section.
+
+    Nothing of it is left behind.
+    """
+    scenario = _SCENARIO | {"sdwan": {**_SCENARIO["sdwan"], **sdwan}}
     (directory / "topology.yml").write_text(yaml.safe_dump(_TOPOLOGY))
-    (directory / "overlay.yml").write_text(yaml.safe_dump(_SCENARIO))
+    (directory / "overlay.yml").write_text(yaml.safe_dump(scenario))
     plan = require(load_plan(directory / "overlay.yml")[1])
     record = RunRecord.create(directory / "run")
     chosen = mock.patch.object(ovs, "datapath_type", lambda: datapath)

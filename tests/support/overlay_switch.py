@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
 
 from os_ken.ofproto import ofproto_v1_3 as ofp
@@ -15,7 +15,11 @@ from os_ken.ofproto import ofproto_v1_3_parser as parser
 
 from controllers import openflow
 from controllers.flows import (
+    ARP,
     IPV4,
+    IPV6,
+    TCP,
+    UDP,
     AddFlow,
     Change,
     DecTtl,
@@ -39,6 +43,17 @@ Choose = Callable[[Group], int]
 
 
 _HERE, _THERE = IPv4Address("10.0.0.1"), IPv4Address("10.0.0.2")
+_HERE6, _THERE6 = IPv6Address("fd00::1"), IPv6Address("fd00::2")
+
+_PREREQUISITES: dict[str, tuple[str, set[int]]] = {
+    "ipv4": ("eth_type", {IPV4}),
+    "ipv6": ("eth_type", {IPV6}),
+    "ip": ("eth_type", {IPV4, IPV6}),
+    "arp": ("eth_type", {ARP}),
+    "tcp": ("ip_proto", {TCP}),
+    "udp": ("ip_proto", {UDP}),
+}
+"""How a field's name begins → the field that says whether a packet has it (OpenFlow 1.3.5 §7.2.3.6), and its values."""
 
 
 class RefusedError(Exception):
@@ -55,6 +70,8 @@ class Packet:
     eth_type: int = IPV4
     ipv4_src: IPv4Address = _HERE
     ipv4_dst: IPv4Address = _THERE
+    ipv6_src: IPv6Address = _HERE6
+    ipv6_dst: IPv6Address = _THERE6
     ip_proto: int = 17
     ip_dscp: int = 0
     source_port: int = 40000
@@ -70,10 +87,13 @@ class Packet:
 
     def field(self, name: str) -> Any:
         """The value that a match is compared with; None where the packet has no such field."""
-        protocol, _, end = name.partition("_")
-        if protocol in ("tcp", "udp"):
-            there = self.ip_proto == {"tcp": 6, "udp": 17}[protocol]
-            return {"src": self.source_port, "dst": self.destination_port}[end] if there else None
+        layer, _, end = name.partition("_")
+        if layer in _PREREQUISITES:
+            says, values = _PREREQUISITES[layer]
+            if self.field(says) not in values:
+                return None
+        if layer in ("tcp", "udp"):
+            return {"src": self.source_port, "dst": self.destination_port}[end]
         if name == "arp_tpa":
             return IPv4Address(self.arp_tpa) if self.arp_tpa else None
         return getattr(self, name)
@@ -172,6 +192,11 @@ class OverlaySwitch:
                 raise AssertionError(f"a command that the overlay does not use: {mod.command}")
 
     def _check(self, flow: AddFlow) -> None:
+        written = (action.field for action in flow.actions if isinstance(action, SetField))
+        for name in (*_wanted(flow.match), *written):
+            says, values = _PREREQUISITES.get(name.partition("_")[0], ("", set()))
+            if says and getattr(flow.match, says) not in values:
+                raise RefusedError(f"{flow}: {name} without {says} of {values}")
         missing = {action.group for action in flow.actions if isinstance(action, ToGroup)} - self.groups.keys()
         if missing or (flow.meter is not None and flow.meter not in self.meters):
             raise RefusedError(f"{flow}: no group {missing} or no meter {flow.meter}")
@@ -209,14 +234,18 @@ class OverlaySwitch:
 def matches(match: Match, packet: Packet) -> bool:
     """Whether a packet is what a flow is for."""
     assert not match.others
-    wanted = ((each.name, getattr(match, each.name)) for each in fields(Match) if each.name != "others")
-    return all(_fits(value, packet.field(name)) for name, value in wanted if value is not None)
+    return all(_fits(value, packet.field(name)) for name, value in _wanted(match).items())
+
+
+def _wanted(match: Match) -> dict[str, Any]:
+    values = {each.name: getattr(match, each.name) for each in fields(Match) if each.name != "others"}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _fits(wanted: Any, got: Any) -> bool:
     match wanted:
         case Masked(value, mask):
             return bool(got is not None and got & mask == value & mask)
-        case IPv4Network():
+        case IPv4Network() | IPv6Network():
             return got is not None and got in wanted
     return bool(wanted == got)

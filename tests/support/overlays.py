@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from itertools import combinations, permutations
 
 from controllers.joint.quality import Sla
@@ -86,6 +86,11 @@ def host(overlay: Overlay, edge: str) -> IPv4Address:
     return IPv4Address(f"10.0.{[each.name for each in overlay.edges].index(edge) + 1}.2")
 
 
+def host6(overlay: Overlay, edge: str) -> IPv6Address:
+    """Its IPv6 address, the same in all tenants, too."""
+    return IPv6Address(f"fd00:0:0:{[each.name for each in overlay.edges].index(edge) + 1:x}::2")
+
+
 def _tunnels(attached: Mapping[str, list[str]], hubs: set[str], transports: list[str]) -> Iterable[OverlayTunnel]:
     number = 0
     for a, b in combinations(attached, 2):
@@ -105,8 +110,10 @@ def _edge(number: int, name: str, transports: list[str], tenants: Mapping[str, s
     for index, (tenant, where) in enumerate(tenants.items(), 1):
         if name in where:
             prefix = IPv4Network(f"10.0.{number}.0/24")
-            reach = Reach(IPv4Network(f"{prefix[2]}/32"), f"02:00:00:{index:02x}:{number:02x}:02")
-            lans.append(Lan(index, tenant, prefix[1], f"02:00:00:{index:02x}:{number:02x}:01", prefix, (reach,)))
+            mac = f"02:00:00:{index:02x}:{number:02x}:02"
+            addresses = IPv4Network(f"{prefix[2]}/32"), IPv6Network(f"fd00:0:0:{number:x}::2/128")
+            reaches = tuple(Reach(address, mac) for address in addresses)
+            lans.append(Lan(index, tenant, prefix[1], f"02:00:00:{index:02x}:{number:02x}:01", prefix, reaches))
     attachments = tuple(Attachment(each, IPv4Address(f"192.0.2.{number}"), f"router-{each}") for each in transports)
     return Edge(name, number, f"ns-{name}", 100, f"02:ff:00:00:00:{number:02x}", attachments, tuple(lans))
 
@@ -180,10 +187,15 @@ class OverlayLab:
     def send(
         self, source: str, target: str, *, tenant: str = "acme", choose: Choose = lambda _: 0, **more: object
     ) -> Trail:
-        """A packet from the tenant's host behind one edge to that behind another."""
+        """A packet from the tenant's host behind one edge to that behind another; of IPv6 with `eth_type`."""
         lan = next(lan for lan in self.overlay.edge[source].lans if lan.tenant == tenant)
         packet = Packet(
-            lan.port, eth_dst=lan.mac, ipv4_src=host(self.overlay, source), ipv4_dst=host(self.overlay, target)
+            lan.port,
+            eth_dst=lan.mac,
+            ipv4_src=host(self.overlay, source),
+            ipv4_dst=host(self.overlay, target),
+            ipv6_src=host6(self.overlay, source),
+            ipv6_dst=host6(self.overlay, target),
         )
         return self.follow(source, replace(packet, **more), choose)  # type: ignore[arg-type]
 

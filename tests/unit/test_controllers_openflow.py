@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network, IPv6Network
+
 import pytest
 from os_ken.ofproto import ofproto_v1_3 as ofp
 from os_ken.ofproto import ofproto_v1_3_parser as parser
 
 from controllers import openflow
-from controllers.flows import AddFlow, FlowChange, Match, Move, Output, RemoveFlows, ReservedPort
+from controllers.flows import ICMPV6, IPV4, IPV6, AddFlow, FlowChange, Match, Move, Output, RemoveFlows, ReservedPort
 from tests.support.flowtable import SWITCH
 
 MAC = "02:00:00:00:00:0a"
@@ -90,3 +92,23 @@ def test_a_move_is_read_by_whichever_name_a_switch_has_for_its_fields() -> None:
     for suffix in ("", "_nxm"):
         action = parser.NXActionRegMove(src_field=f"eth_src{suffix}", dst_field=f"eth_dst{suffix}", n_bits=48)
         assert openflow._read_action(action) == moved
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        Match(eth_type=IPV4, ipv4_src=IPv4Network("192.0.2.1/32"), ipv4_dst=IPv4Network("192.0.2.0/24")),
+        Match(eth_type=IPV6, ipv6_src=IPv6Network("2001:db8::1/128"), ipv6_dst=IPv6Network("2001:db8:2::/47")),
+        Match(eth_type=IPV6, ip_proto=ICMPV6, ip_dscp=46),
+    ],
+)
+def test_addresses_are_read_as_they_were_written(match: Match) -> None:
+    octets = encoded(AddFlow(0, match))
+    read = parser.OFPFlowMod.parser(SWITCH, ofp.OFP_VERSION, ofp.OFPT_FLOW_MOD, len(octets), 1, octets)
+    assert openflow.read_flow(read).match == match
+
+
+def test_an_address_with_a_mask_that_is_no_prefixs_is_left_as_it_is() -> None:
+    odd = (("ipv4_dst", ("10.0.0.1", "255.0.0.255")), ("ipv6_dst", ("::1", "::ff")))
+    assert openflow._read_match(parser.OFPMatch(eth_type=IPV4, **dict(odd[:1]))).others == odd[:1]
+    assert openflow._read_match(parser.OFPMatch(eth_type=IPV6, **dict(odd[1:]))).others == odd[1:]

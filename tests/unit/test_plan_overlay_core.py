@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
+
 import pytest
 
 from controllers.sdwan.accounting import violated
@@ -10,7 +12,7 @@ from controllers.sdwan.steering import Placement
 from controllers.sdwan.telemetry import ClassWindow
 from testbed.graph import Role
 from testbed.lab import ipbatch
-from testbed.plan.model import Plan
+from testbed.plan.model import Neighbour, Plan
 from testbed.run import load_plan
 from tests.support.scenario import SCENARIOS
 
@@ -46,6 +48,29 @@ def test_users_are_reached_behind_their_anchor_and_on_n6_only(overlay: Overlay) 
 def test_an_anycast_service_is_reached_at_both_sites(overlay: Overlay) -> None:
     for edge in ("cpe-edge", "cpe-cloud"):
         assert "203.0.113.10/32" in reached(overlay, edge)["data"]
+
+
+def test_hosts_are_reached_by_both_of_their_addresses(made: Plan, overlay: Overlay) -> None:
+    mec = made.node("mec1")
+    there = reached(overlay, "cpe-edge")["data"]
+    assert {str(ip_network(mec.address(version))) for version in (4, 6)} <= there
+
+
+def test_hosts_know_the_gateway_that_answers_no_neighbour_solicitation(made: Plan) -> None:
+    for edge in (node for node in made.nodes if node.role is Role.EDGE):
+        assert edge.edge is not None
+        for lan in edge.edge.lans:
+            mac = edge.interface(lan).mac
+            behind = [
+                (route.via, port.neighbours)
+                for node in made.nodes
+                for port in node.interfaces
+                for route in node.routes
+                if route.prefix == "::/0" and route.dev == port.name
+                if any(known.mac == mac for known in port.neighbours)
+            ]
+            assert behind
+            assert all(known == (Neighbour(via or "", mac),) for via, known in behind)
 
 
 def expected(overlay: Overlay, application: str) -> set[tuple[str, str]]:

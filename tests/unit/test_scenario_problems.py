@@ -386,6 +386,21 @@ def test_alike_links_of_a_step_have_one_problem() -> None:
     assert len(problems(changed(lambda data: data["timeline"].append(step)))) == 1
 
 
+def test_links_with_addresses_have_room_for_ipv6_and_others_need_none() -> None:
+    def change(data: dict[str, Any]) -> None:
+        data["core"]["ue_mtu"] = 1000
+        data["links"] = {
+            "tiers": {"radio": {"mtu": 1000}, "metro": {"mtu": 1279}},
+            "override": [{"link": "lan-edge-mec1", "mtu": 1200}, {"link": "gnb1-csr1", "mtu": 1280}],
+        }
+
+    found = {problem.where: (problem.got, problem.want) for problem in problems(changed(change))}
+    assert found == {
+        "links.override[0].mtu": ("1200", "1280 at least on lan-edge-mec1, whose ends have IPv6 addresses"),
+        "links.tiers.metro.mtu": ("1279", "1280 at least on agg1-m1, whose ends have IPv6 addresses"),
+    }
+
+
 @pytest.mark.parametrize(("key", "misspelt"), [("services", "serivces"), ("topology", "topolgy"), ("core", "coer")])
 def test_what_refers_to_a_misspelt_section_is_no_problem(key: str, misspelt: str) -> None:
     (found,) = problems(changed(lambda data: data.update({misspelt: data.pop(key)})))

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from itertools import permutations
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controllers.flows import ARP, IPV4, Meter
-from controllers.sdwan.network import PROBE_VNI, Forwarding, Overlay
+from controllers.flows import ARP, ICMP, ICMPV6, IPV4, IPV6, TCP, Masked, Match, Meter
+from controllers.sdwan.matching import recognising
+from controllers.sdwan.network import PROBE_VNI, Application, Forwarding, Overlay, Reach
 from controllers.sdwan.pipeline import R_TAG
+from controllers.srv6.network import FlowMatch
 from tests.support.overlay_switch import Packet
 from tests.support.overlays import BULK, BULK_PORT, DEFAULT, VOICE, VOICE_PORT, OverlayLab, host, make_overlay
 
 BOTH = ("mpls", "internet")
+VERSIONS = pytest.mark.parametrize("eth_type", [IPV4, IPV6], ids=["ipv4", "ipv6"])
 TWO_SITES = make_overlay({"a": BOTH, "b": BOTH})
 STAR = make_overlay({"hub": BOTH, "s1": BOTH, "s2": ("internet",)}, hubs=["hub"])
 
@@ -26,32 +30,35 @@ def lab() -> OverlayLab:
     return OverlayLab(TWO_SITES)
 
 
+@VERSIONS
 @pytest.mark.parametrize(
-    ("port", "protocol", "dscp", "tunnel"),
+    ("port", "protocol", "taken"),
     [
-        (VOICE_PORT, 17, 46, "a>b:mpls"),
-        (BULK_PORT, 6, 10, "a>b:internet"),
-        (BULK_PORT, 17, 10, "a>b:internet"),
-        (9, 17, 0, "a>b:mpls"),
+        (VOICE_PORT, 17, ("a>b:mpls", 46)),
+        (BULK_PORT, 6, ("a>b:internet", 10)),
+        (BULK_PORT, 17, ("a>b:internet", 10)),
+        (9, 17, ("a>b:mpls", 0)),
     ],
 )
 def test_an_application_takes_the_tunnel_of_its_class_and_is_marked(
-    lab: OverlayLab, port: int, protocol: int, dscp: int, tunnel: str
+    lab: OverlayLab, port: int, protocol: int, taken: tuple[str, int], eth_type: int
 ) -> None:
-    trail = lab.send("a", "b", destination_port=port, ip_proto=protocol)
-    assert (trail.tunnels, trail.edge) == ((tunnel,), "b")
-    assert trail.lan is TWO_SITES.edge["b"].lans[0]
-    assert trail.packet.ip_dscp == dscp
+    trail = lab.send("a", "b", eth_type=eth_type, destination_port=port, ip_proto=protocol)
+    assert (*trail.tunnels, trail.packet.ip_dscp) == taken
+    assert (trail.edge, trail.lan) == ("b", TWO_SITES.edge["b"].lans[0])
 
 
 def test_what_comes_back_is_of_the_same_application(lab: OverlayLab) -> None:
     assert lab.send("b", "a", ip_proto=6, source_port=BULK_PORT).tunnels == ("b>a:internet",)
 
 
-def test_a_packet_that_is_delivered_has_the_hosts_address_and_one_hop_less_to_live(lab: OverlayLab) -> None:
-    packet, lan = lab.send("a", "b").packet, TWO_SITES.edge["b"].lans[0]
+@VERSIONS
+def test_a_packet_that_is_delivered_has_the_hosts_address_and_one_hop_less_to_live(
+    lab: OverlayLab, eth_type: int
+) -> None:
+    packet, lan = lab.send("a", "b", eth_type=eth_type).packet, TWO_SITES.edge["b"].lans[0]
     assert (packet.eth_dst, packet.eth_src, packet.ttl) == (lan.reaches[0].mac, lan.mac, 63)
-    assert lab.send("a", "b", ttl=1).lan is None
+    assert lab.send("a", "b", eth_type=eth_type, ttl=1).lan is None
 
 
 @pytest.mark.parametrize("target", ["10.0.2.77", "192.0.2.9", "10.0.9.2"])
@@ -60,12 +67,20 @@ def test_what_is_for_nobody_goes_nowhere(lab: OverlayLab, target: str) -> None:
     assert (trail.tunnels, trail.lan) == ((), None)
 
 
-def test_what_is_not_for_the_gateway_is_not_routed(lab: OverlayLab) -> None:
-    assert lab.send("a", "b", eth_dst="02:00:00:00:00:77").lan is None
+@pytest.mark.parametrize("target", ["fd00:0:0:2::77", "2001:db8::9", "fe80::1", "ff02::1", "::a00:202"])
+def test_what_is_for_nobody_goes_nowhere_by_ipv6_either(lab: OverlayLab, target: str) -> None:
+    trail = lab.send("a", "b", eth_type=IPV6, ipv6_dst=IPv6Address(target))
+    assert (trail.tunnels, trail.lan) == ((), None)
 
 
-def test_hosts_on_one_lan_are_reached_by_way_of_the_edge(lab: OverlayLab) -> None:
-    trail = lab.send("a", "a", ipv4_dst=host(TWO_SITES, "a"))
+@VERSIONS
+def test_what_is_not_for_the_gateway_is_not_routed(lab: OverlayLab, eth_type: int) -> None:
+    assert lab.send("a", "b", eth_type=eth_type, eth_dst="02:00:00:00:00:77").lan is None
+
+
+@VERSIONS
+def test_hosts_on_one_lan_are_reached_by_way_of_the_edge(lab: OverlayLab, eth_type: int) -> None:
+    trail = lab.send("a", "a", eth_type=eth_type)
     assert (trail.tunnels, trail.edge, trail.lan) == ((), "a", TWO_SITES.edge["a"].lans[0])
 
 
@@ -96,10 +111,11 @@ def test_hosts_cannot_speak_to_probes(lab: OverlayLab) -> None:
     assert lab.send("a", "b", ipv4_dst=TWO_SITES.tunnels[0].probe_target).tunnels == ()
 
 
+@VERSIONS
 @pytest.mark.parametrize("tenant", ["red", "blue"])
-def test_tenants_with_the_same_addresses_stay_apart(tenant: str) -> None:
+def test_tenants_with_the_same_addresses_stay_apart(tenant: str, eth_type: int) -> None:
     overlay = make_overlay({"a": BOTH, "b": BOTH}, tenants={"red": ["a", "b"], "blue": ["a", "b"]})
-    trail = OverlayLab(overlay).send("a", "b", tenant=tenant)
+    trail = OverlayLab(overlay).send("a", "b", tenant=tenant, eth_type=eth_type)
     assert trail.lan is not None
     assert trail.lan.tenant == tenant
     assert trail.packet.tunnel_id == {each.name: each.vni for each in overlay.tenants}[tenant]
@@ -110,8 +126,9 @@ def test_a_tenant_is_not_reached_where_it_has_no_lan() -> None:
     assert OverlayLab(overlay).send("a", "b", tenant="red").lan is None
 
 
-def test_spokes_reach_each_other_by_way_of_the_hub() -> None:
-    trail = OverlayLab(STAR).send("s1", "s2", destination_port=VOICE_PORT)
+@VERSIONS
+def test_spokes_reach_each_other_by_way_of_the_hub(eth_type: int) -> None:
+    trail = OverlayLab(STAR).send("s1", "s2", eth_type=eth_type, destination_port=VOICE_PORT)
     assert (trail.tunnels, trail.edge) == (("s1>hub:mpls", "hub>s2:internet"), "s2")
     assert trail.lan is not None
 
@@ -145,13 +162,55 @@ def test_a_balanced_class_uses_all_of_its_tunnels_by_weight() -> None:
 def test_a_class_with_a_limit_is_metered_on_its_way_out() -> None:
     limited = replace(BULK, limit_bps=20_000_000)
     lab = OverlayLab(make_overlay({"a": BOTH, "b": BOTH}, classes=(VOICE, limited, DEFAULT)))
-    (of_a,) = [flow for flow in lab.switches["a"].flows.values() if flow.meter is not None]
-    assert lab.switches["a"].meters[of_a.meter or 0] == Meter(of_a.meter or 0, 20_000, 2_000)
+    metered = {flow.match.eth_type: flow.meter for flow in lab.switches["a"].flows.values() if flow.meter is not None}
+    (number,) = {*metered.values()}
+    assert metered.keys() == {IPV4, IPV6}
+    assert lab.switches["a"].meters[number] == Meter(number, 20_000, 2_000)
 
 
-def test_only_ipv4_of_hosts_is_carried(lab: OverlayLab) -> None:
-    assert lab.send("a", "b", eth_type=0x86DD).lan is None
+def test_only_ip_of_hosts_is_carried(lab: OverlayLab) -> None:
+    assert lab.send("a", "b", eth_type=0x88CC).lan is None
     assert lab.send("a", "b", eth_type=IPV4).lan is not None
+    assert lab.send("a", "b", eth_type=IPV6).lan is not None
+
+
+SERVICE = IPv6Network("2001:db8::10/128")
+
+
+@pytest.mark.parametrize(
+    ("known_by", "packet"),
+    [
+        (FlowMatch(destination=SERVICE), {}),
+        (
+            FlowMatch(destination=SERVICE, protocol=TCP, destination_port=443),
+            {"ip_proto": TCP, "destination_port": 443},
+        ),
+        (FlowMatch(source=IPv6Network("fd00::/16"), destination=IPv6Network("2001:db8::/32")), {}),
+        (FlowMatch(dscp=34), {"ip_dscp": 34}),
+        (FlowMatch(protocol=TCP), {"ip_proto": TCP}),
+        (FlowMatch(protocol=ICMP), {"ip_proto": ICMPV6}),
+    ],
+    ids=["service", "port", "networks", "DSCP", "protocol", "echo"],
+)
+def test_an_application_of_ipv6_is_recognised(known_by: FlowMatch, packet: dict[str, Any]) -> None:
+    overlay = make_overlay(
+        {"a": BOTH, "b": BOTH},
+        applications=(Application("seen", "voice", (known_by,)), Application("other", "bulk", (FlowMatch(),))),
+    )
+    there, lan = overlay.edge["b"], overlay.edge["b"].lans[0]
+    lan = replace(lan, reaches=(*lan.reaches, Reach(SERVICE, lan.reaches[0].mac)))
+    overlay = replace(overlay, edges=(overlay.edge["a"], replace(there, lans=(lan,))))
+    trail = OverlayLab(overlay).send("a", "b", eth_type=IPV6, ipv6_dst=SERVICE[0], **packet)
+    assert (trail.tunnels, trail.packet.ip_dscp, trail.lan) == (("a>b:mpls",), VOICE.dscp, lan)
+
+
+def test_addresses_are_those_of_one_version() -> None:
+    four, six, any_ = IPv4Network("192.0.2.0/24"), IPv6Network("2001:db8::/32"), Masked(1, 1)
+    assert [*recognising(FlowMatch(destination=four), any_), *recognising(FlowMatch(source=six), any_)] == [
+        Match(metadata=any_, eth_type=IPV4, ipv4_dst=four),
+        Match(metadata=any_, eth_type=IPV6, ipv6_src=six),
+    ]
+    assert [*recognising(FlowMatch(source=six, destination=four), any_)] == []
 
 
 ONE_WAY = (Forwarding.PREFERRED, Forwarding.CHEAPEST, Forwarding.BALANCE)
@@ -175,8 +234,10 @@ def overlays(draw: st.DrawFn) -> Overlay:
 
 
 @settings(deadline=None)
-@given(overlays(), st.sampled_from([VOICE_PORT, BULK_PORT, 9]), st.integers(0, 2))
-def test_no_packet_goes_round_or_leaks_or_goes_where_it_may_not(overlay: Overlay, port: int, bucket: int) -> None:
+@given(overlays(), st.sampled_from([VOICE_PORT, BULK_PORT, 9]), st.integers(0, 2), st.sampled_from([IPV4, IPV6]))
+def test_no_packet_goes_round_or_leaks_or_goes_where_it_may_not(
+    overlay: Overlay, port: int, bucket: int, eth_type: int
+) -> None:
     lab = OverlayLab(overlay)
     allowed = {
         {"calls": VOICE_PORT, "backup": BULK_PORT, "other": 9}[application]: sla_class.transports
@@ -184,7 +245,8 @@ def test_no_packet_goes_round_or_leaks_or_goes_where_it_may_not(overlay: Overlay
     }[port]
     for source, target in permutations(overlay.edge, 2):
         for lan in overlay.edge[source].lans:
-            trail = lab.send(source, target, tenant=lan.tenant, destination_port=port, choose=lambda _: bucket)
+            sent = {"eth_type": eth_type, "destination_port": port}
+            trail = lab.send(source, target, tenant=lan.tenant, choose=lambda _: bucket, **sent)
             assert {overlay.tunnel[name].transport for name in trail.tunnels} <= {*allowed}
             if trail.lan is not None:
                 assert (trail.edge, trail.lan.tenant) == (target, lan.tenant)
@@ -210,8 +272,9 @@ def numbered(lab: OverlayLab, edge: str, packet: Packet, port: int) -> list[tupl
     return [(tunnels[number], copy) for number, copy in sent]
 
 
+@VERSIONS
 @pytest.mark.parametrize("tenant", ["red", "blue"])
-def test_what_is_duplicated_is_numbered_sent_over_two_transports_and_delivered_once(tenant: str) -> None:
+def test_what_is_duplicated_is_numbered_sent_over_two_transports_and_delivered_once(tenant: str, eth_type: int) -> None:
     three = ("mpls", "internet", "lte")
     overlay = make_overlay(
         {"a": three, "b": three},
@@ -219,7 +282,7 @@ def test_what_is_duplicated_is_numbered_sent_over_two_transports_and_delivered_o
         classes=(replace(TWICE, transports=three), BULK, DEFAULT),
     )
     lab, port = OverlayLab(overlay), 101
-    sent = lab.send("a", "b", tenant=tenant, destination_port=VOICE_PORT)
+    sent = lab.send("a", "b", tenant=tenant, eth_type=eth_type, destination_port=VOICE_PORT)
     assert (sent.tunnels, sent.lan) == ((), None), "to the port of replicas"
     copies = numbered(lab, "a", sent.packet, port)
     assert [name for name, _ in copies] == ["a>b:mpls", "a>b:internet"]
@@ -227,17 +290,18 @@ def test_what_is_duplicated_is_numbered_sent_over_two_transports_and_delivered_o
         tunnel = overlay.tunnel[name]
         ((out, arrived),) = lab.switches["b"].outputs(replace(copy, in_port=tunnel.port))
         assert (out, arrived.eth_type) == (port, R_TAG)
-    delivered = lab.follow("b", replace(copies[0][1], in_port=port, eth_type=IPV4, tunnel_id=0))
+    delivered = lab.follow("b", replace(copies[0][1], in_port=port, eth_type=eth_type, tunnel_id=0))
     assert delivered.lan is not None
     assert (delivered.edge, delivered.lan.tenant, delivered.packet.ip_dscp) == ("b", tenant, 46)
 
 
-def test_a_hub_eliminates_and_duplicates_again() -> None:
+@VERSIONS
+def test_a_hub_eliminates_and_duplicates_again(eth_type: int) -> None:
     overlay = make_overlay({"hub": BOTH, "s1": BOTH, "s2": BOTH}, hubs=["hub"], classes=(TWICE, BULK, DEFAULT))
     lab = OverlayLab(overlay)
-    first = lab.send("s1", "s2", destination_port=VOICE_PORT).packet
+    first = lab.send("s1", "s2", eth_type=eth_type, destination_port=VOICE_PORT).packet
     ((_, copy), _) = numbered(lab, "s1", first, 101)
-    again = lab.follow("hub", replace(copy, in_port=101, eth_type=IPV4, tunnel_id=0, metadata=0)).packet
+    again = lab.follow("hub", replace(copy, in_port=101, eth_type=eth_type, tunnel_id=0, metadata=0)).packet
     assert [name for name, _ in numbered(lab, "hub", again, 101)] == ["hub>s2:mpls", "hub>s2:internet"]
 
 

@@ -137,8 +137,17 @@ def test_all_problems_at_once() -> None:
     assert [start for start in want if not any(text.startswith(start) for text in texts)] == []
 
 
-def test_tunnels_need_room_for_their_headers() -> None:
+def test_tunnels_need_room_for_their_headers_around_the_least_that_ipv6_wants() -> None:
     data = copy.deepcopy(DATA)
-    data["links"]["override"][0]["mtu"] = 600
-    (text,) = (str(problem) for problem in problems(data))
-    assert text.startswith("sdwan.transports: got attachments of MTU 600; want 632 at least: 56 for VXLAN")
+    data["links"]["override"][0]["mtu"] = 1335
+    (problem,) = problems(data)
+    assert (problem.where, problem.got) == ("sdwan.transports", "attachments of MTU 1335")
+    assert problem.want == "1336 at least: 56 for VXLAN, 1280 for IPv6"
+    data["links"]["override"][0]["mtu"] = 1336
+    assert problems(data) == ()
+
+
+def test_probes_may_be_of_a_service_with_an_ipv6_address() -> None:
+    data = copy.deepcopy(DATA)
+    data["services"]["machine"]["address"] = "2001:db8::10"
+    assert problems(data) == ()
