@@ -1,7 +1,7 @@
 # Two commands do everything: `make demo` and `make test`. Each sets the machine up first; the second time that takes a second.
 VENV := .venv/bin
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
-WIRE := testbed/links/wire
+NATIVE := testbed/links/wire traffic/stamper
 
 .PHONY: demo test test-vm unit lint setup native lock clean
 
@@ -26,9 +26,11 @@ lint: setup
 setup:
 	@setup/setup.sh
 
-native: $(WIRE)
+native: $(NATIVE)
 
-$(WIRE): $(wildcard testbed/links/wire_src/*.[ch])
+testbed/links/wire: $(wildcard testbed/links/wire_src/*.[ch])
+traffic/stamper: traffic/stamper.c
+$(NATIVE):
 	$(CC) -O2 -g -Wall -Wextra -Werror -std=gnu11 -o $@ $(filter %.c,$^) -lm
 
 lock:  ## resolve pyproject.toml again
@@ -37,4 +39,4 @@ lock:  ## resolve pyproject.toml again
 	    --custom-compile-command "make lock" --group pyproject.toml:dev pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf .venv build $(WIRE)
+	rm -rf .venv build $(NATIVE)

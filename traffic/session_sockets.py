@@ -29,19 +29,37 @@ class EndSocket(Protocol):
         """Take in what came."""
 
 
-class Ends(Protocol):
+class Closes(Protocol):
+    """What is opened and closed."""
+
+    def close(self) -> None:
+        """Close all that it has."""
+
+
+class Ends(Closes, Protocol):
     """Ends that are opened and closed together."""
 
     @property
     def ends(self) -> Sequence[EndSocket]:
         """All of them."""
 
-    def close(self) -> None:
-        """Close all that they have."""
-
 
 Key = TypeVar("Key")
 Kept = TypeVar("Kept", bound=Ends)
+
+
+Closable = TypeVar("Closable", bound=Closes)
+
+
+def keep(opened: dict[Key, Closable], wanted: Iterable[Key], open_: Callable[[Key], Closable]) -> None:
+    """Close those of `opened` that are not wanted, open those that are missing; what cannot be is left out."""
+    keys = dict.fromkeys(wanted)
+    for key in [key for key in opened if key not in keys]:
+        opened.pop(key).close()
+    for key in keys:
+        if key not in opened:
+            with suppress(OSError):  # its node has no such address yet, or has just gone
+                opened[key] = open_(key)
 
 
 class Sockets:
@@ -52,17 +70,11 @@ class Sockets:
         self._epoll = select.epoll()
 
     def keep(self, opened: dict[Key, Kept], wanted: Iterable[Key], open_: Callable[[Key], Kept]) -> None:
-        """Close those of `opened` that are not wanted, open those that are missing; what cannot be is left out."""
+        """As the function `keep`."""
         keys = dict.fromkeys(wanted)
-        for key in [key for key in opened if key not in keys]:
-            gone = opened.pop(key)
-            for end in gone.ends:
-                del self._arriving[end.socket.fileno()]
-            gone.close()
-        for key in keys:
-            if key not in opened:
-                with suppress(OSError):  # its node has no such address yet, or has just gone
-                    opened[key] = self._watched(open_(key))
+        for end in (end for key, kept in opened.items() if key not in keys for end in kept.ends):
+            del self._arriving[end.socket.fileno()]
+        keep(opened, keys, lambda key: self._watched(open_(key)))
 
     def _watched(self, new: Kept) -> Kept:
         """All of its ends; OSError if not, and then it is closed."""

@@ -16,12 +16,11 @@ Positive = Annotated[float, Field(gt=0)]
 MOST_PROBES = 2500
 """A second, of all subjects together. With more of them than that allows, the interval is longer."""
 
-_LONGEST_TICK_NS = 5_000_000
-_LEAST_TICKS = 4
-"""Of an interval."""
-
 _BURST = 20
 """At least, if there are as many. Of 20 at a time each costs a third of what one costs that finds all caches cold."""
+
+_LEAST_SPACING_NS = 5_000_000
+"""Of bursts."""
 
 
 @dataclass(frozen=True)
@@ -35,18 +34,14 @@ class End:
 class Bursts(Generic[Item]):
     """Whose turn it is, where waking up costs more than what is done then: once an interval each, many at a time.
 
-    Nobody has to look more often than every `tick` for what comes of it; a burst is due every `spacing`, which is a
-    whole number of ticks. Both are in ns. There are not more than `MOST_PROBES` turns a second.
+    A burst is due every `spacing` ns. There are not more than `MOST_PROBES` turns a second.
     """
 
     def __init__(self, items: Sequence[Item], interval: int) -> None:
         self._given = items, interval
         interval = max(interval, len(items) * 10**9 // MOST_PROBES)
-        ticks = max(_LEAST_TICKS, -(-interval // _LONGEST_TICK_NS))
-        self._bursts = min(ticks, max(1, len(items) // _BURST))
-        ticks_apart = -(-ticks // self._bursts)
-        self.tick = interval // (ticks_apart * self._bursts)
-        self.spacing = self.tick * ticks_apart
+        self._bursts = max(1, min(len(items) // _BURST, interval // _LEAST_SPACING_NS))
+        self.spacing = interval // self._bursts
         self._items, self._turn = items, 0
 
     def are(self, items: Sequence[Item], interval: int) -> bool:

@@ -1,33 +1,32 @@
 """`python -m traffic.tunnel_probe`: measures SD-WAN tunnels by STAMP (RFC 8762), for the controller that uses them.
 
-Both ends of all tunnels are sockets of this process, in the namespaces of the CPEs. What is measured comes from the
-controller's northbound, and what was found goes there (`tunnel_sessions` has the JSON): a change of liveness at once,
-quality window by window. Without the controller it keeps on; what changes leaves other sessions alone.
+Both ends of all tunnels are sockets in the namespaces of the CPEs, which a `Stamper` sends and answers on. What is
+measured comes from the controller's northbound, and what was found goes there (`tunnel_sessions` has the JSON):
+liveness as it changes, quality window by window. Without the controller it keeps on; what changes leaves other sessions
+alone.
 
-One thread wakes every few milliseconds while probes are under way, which is how long a packet, stamped by the kernel as
-it arrives, may wait to be answered or taken out: up to two ticks of a tunnel's timeout. A tunnel is found down within a
-tick after lost × interval + timeout. A tick that comes late is not made up for, and the sessions' clock counts ticks,
-so that a busy host loses no probe.
-
-A probe that is alone costs several times what one among many does, so they leave in bursts, and from the last answer to
-the next burst nobody wakes.
+A probe that is alone costs several times what one among many does, so they leave in bursts. Replies are taken in when
+the next burst leaves, or when a probe would be given up: a tunnel is found down lost × interval + timeout after it went
+dark. A wake-up that comes late is not made up for, and the sessions' clock counts what was planned, so that a busy host
+loses no probe.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from traffic.measuring import Told, measure, tell
 from traffic.northbound import Interface, Northbound
 from traffic.process import sleep_unless_stopped
-from traffic.session_sockets import Place, Reflector, Sockets, inode_of, udp_at
+from traffic.session_sockets import Place, inode_of, keep, udp_at
 from traffic.sessions import Bursts, End
-from traffic.sockets import Received, set_dscp
-from traffic.stamp import PORT, MalformedPacketError, ReflectorMode
+from traffic.sockets import set_dscp
+from traffic.stamp import PORT, Sample, UnixNs
+from traffic.stamper import EndId, Stamper
 from traffic.tunnel_sessions import (
     ClockNs,
     Liveness,
@@ -43,66 +42,41 @@ from traffic.tunnel_sessions import (
 _ADJUST_EVERY_NS = 10**9
 _IDLE_NS = 50_000_000
 """Until it is known what to measure."""
+_LATE_NS = 10_000_000
+"""A wake-up by so much puts off those that follow."""
 
 _INTERFACE = Interface("/v1/overlay/probing", "/v1/overlay/measurements", read_probing)
 
 Report = Callable[[Liveness], None]
 
 
-class ClassSocket:
-    """Where probes of a class leave and replies arrive; OSError if the address is not to be had, or no way."""
-
-    def __init__(self, tunnel: ProbedTunnel, dscp: int, session: TunnelSession, report: Report) -> None:
-        self._dscp, self._session, self._report = dscp, session, report
-        self.socket = udp_at(End(tunnel.namespace, tunnel.source), 0)
-        try:
-            set_dscp(self.socket, dscp)
-            self.socket.connect((str(tunnel.target), PORT))
-        except OSError:
-            self.socket.close()
-            raise
-
-    def send(self) -> None:
-        """Send a probe; one that cannot be sent is lost."""
-        probe = self._session.prepare(self._dscp)
-        self._session.depart(self._dscp, probe, time.time_ns())
-        try:
-            self.socket.send(probe)
-        except OSError:
-            return
-
-    def take(self, packet: Received) -> None:
-        """Take a reply in."""
-        try:
-            change = self._session.receive(self._dscp, packet.data, packet.at)
-        except MalformedPacketError:
-            return
-        if change:
-            self._report(change)
-
-    def close(self) -> None:
-        """Close the socket."""
-        self.socket.close()
-
-
 class TunnelSender:
-    """The sessions along a tunnel; OSError if one of its sockets is not to be had."""
+    """The sessions along a tunnel, by the stamper's numbers of their sockets; OSError if one is not to be had."""
 
-    def __init__(self, tunnel: ProbedTunnel, timing: Timing, report: Report) -> None:
+    def __init__(self, tunnel: ProbedTunnel, timing: Timing, stamper: Stamper, report: Report) -> None:
         self.session = TunnelSession(tunnel.id, tunnel.classes, timing)
         self._report = report
+        self.classes: dict[EndId, int] = {}
         with ExitStack() as opened:
-            self.ends = [
-                opened.enter_context(closing(ClassSocket(tunnel, dscp, self.session, report)))
-                for dscp in self.session.classes
-            ]
+            for dscp in self.session.classes:
+                end = _open(tunnel, dscp, stamper)
+                opened.callback(stamper.close, end)
+                self.classes[end] = dscp
             self._opened = opened.pop_all()
 
-    def send(self, clock: ClockNs) -> None:
-        """Send a round."""
-        self.session.begin(clock)
-        for end in self.ends:
-            end.send()
+    def begin(self, clock: ClockNs) -> list[tuple[EndId, int]]:
+        """The probes of the next round."""
+        number = self.session.begin(clock)
+        return [(end, number) for end in self.classes]
+
+    def sent(self, end: EndId, at: UnixNs) -> None:
+        """A probe of that round has left."""
+        self.session.depart(self.classes[end], at)
+
+    def take(self, end: EndId, reply: Sample) -> None:
+        """Take a reply in."""
+        if change := self.session.receive(self.classes[end], reply):
+            self._report(change)
 
     def expire(self, clock: ClockNs) -> None:
         """Give up what has waited long enough."""
@@ -112,6 +86,26 @@ class TunnelSender:
     def close(self) -> None:
         """Close the sockets."""
         self._opened.close()
+
+
+def _open(tunnel: ProbedTunnel, dscp: int, stamper: Stamper) -> EndId:
+    """Where probes of a class leave and replies arrive; OSError if the address is not to be had, or no way."""
+    with udp_at(End(tunnel.namespace, tunnel.source), 0) as udp:
+        set_dscp(udp, dscp)
+        udp.connect((str(tunnel.target), PORT))
+        return stamper.open(udp)
+
+
+class TunnelReflector:
+    """What answers the probes along a tunnel; OSError if the address or the port is not to be had."""
+
+    def __init__(self, place: Place, stamper: Stamper) -> None:
+        self._stamper = stamper
+        self._end = stamper.reflect(udp_at(place.end, PORT))
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._stamper.close(self._end)
 
 
 @dataclass(frozen=True)
@@ -124,11 +118,11 @@ class _SenderKey:
 class TunnelMeter:
     """All sessions and reflectors, kept as `northbound` wants them."""
 
-    def __init__(self, name: str, northbound: Northbound[TunnelProbing]) -> None:
-        self._name, self._northbound = name, northbound
-        self._sockets = Sockets()
-        self._reflectors: dict[Place, Reflector] = {}
+    def __init__(self, name: str, northbound: Northbound[TunnelProbing], stamper: Stamper) -> None:
+        self._name, self._northbound, self._stamper = name, northbound, stamper
+        self._reflectors: dict[Place, TunnelReflector] = {}
         self._senders: dict[_SenderKey, TunnelSender] = {}
+        self._of: dict[EndId, TunnelSender] = {}
         self._bursts = Bursts[TunnelSender]((), _IDLE_NS)
         self._sent: deque[tuple[ClockNs, TunnelSender]] = deque()
         """Rounds by when they time out; one that all classes have answered may be gone before."""
@@ -142,21 +136,32 @@ class TunnelMeter:
         clock = burst = adjust = 0
         due = time.monotonic_ns()
         while not sleep_unless_stopped((due - time.monotonic_ns()) / 1e9):
-            self._take(clock)
+            senders = self._bursts.next() if clock >= burst else ()
+            self._exchange(clock, senders)
+            self._give_up(clock)
+            self._tell()
             if clock >= burst:
-                self._send(clock)
                 if clock >= adjust and (wanted := self._northbound.wanted) is not None:
                     self._adjust(wanted)
                     adjust = clock + _ADJUST_EVERY_NS
                 burst = clock + self._bursts.spacing
-            step = self._bursts.tick if self._sent else burst - clock
+            step = min(burst, self._sent[0][0] if self._sent else burst) - clock
             clock += step
             now = time.monotonic_ns()
-            due = due + step if now - due < 2 * self._bursts.tick else now
+            due = (due if now - due < _LATE_NS else now) + step
 
-    def _take(self, clock: ClockNs) -> None:
-        """Take in what came, give up what did not, and tell what that changes."""
-        self._sockets.take()
+    def _exchange(self, clock: ClockNs, senders: Sequence[TunnelSender]) -> None:
+        """Send a round of each, and take in what has come."""
+        probes = [probe for sender in senders for probe in sender.begin(clock)]
+        self._sent.extend((clock + sender.session.timeout, sender) for sender in senders)
+        exchanged = self._stamper.exchange(probes)
+        for (end, _), at in zip(probes, exchanged.departures, strict=True):
+            self._of[end].sent(end, at)
+        for end, reply in exchanged.replies:
+            self._of[end].take(end, reply)
+
+    def _give_up(self, clock: ClockNs) -> None:
+        """What was not answered in time; what was is no longer waited for."""
         while self._sent:
             overdue, sender = self._sent[0]
             if clock >= overdue:
@@ -164,21 +169,14 @@ class TunnelMeter:
             elif sender.session.waiting:
                 break
             self._sent.popleft()
-        if self._changes:
-            self._northbound.report(measurements_json(Measurements(liveness=tuple(self._changes))))
-            self._changes.clear()
 
-    def _send(self, clock: ClockNs) -> None:
-        """Send what is due, and tell the windows that are complete."""
-        for sender in self._bursts.next():
-            sender.send(clock)
-            self._sent.append((clock + sender.session.timeout, sender))
-        self._report_windows()
-
-    def _report_windows(self) -> None:
+    def _tell(self) -> None:
+        """Changes of liveness, and the windows that are complete."""
         now = time.time_ns()
-        if windows := tuple(window for sender in self._senders.values() for window in sender.session.complete(now)):
-            self._northbound.report(measurements_json(Measurements(windows)))
+        windows = tuple(window for sender in self._senders.values() for window in sender.session.complete(now))
+        if windows or self._changes:
+            self._northbound.report(measurements_json(Measurements(windows, tuple(self._changes))))
+            self._changes.clear()
 
     def _adjust(self, wanted: TunnelProbing) -> None:
         """Open and close sessions and reflectors; what could not be opened is tried again the next time."""
@@ -200,15 +198,16 @@ class TunnelMeter:
             for tunnel in wanted.tunnels
             if tunnel.namespace in found
         ]
-        self._sockets.keep(self._reflectors, reflectors, lambda place: Reflector(place, ReflectorMode.STATEFUL))
-        self._sockets.keep(self._senders, senders, self._open)
+        keep(self._reflectors, reflectors, lambda place: TunnelReflector(place, self._stamper))
+        keep(self._senders, senders, self._open)
         due = tuple(self._senders.values())
         if not self._bursts.are(due, interval):
+            self._of = {end: sender for sender in due for end in sender.classes}
             self._sent = deque(each for each in self._sent if each[1] in due)
             self._bursts = Bursts(due, interval)
 
     def _open(self, key: _SenderKey) -> TunnelSender:
-        return TunnelSender(key.tunnel, key.timing, self._changes.append)
+        return TunnelSender(key.tunnel, key.timing, self._stamper, self._changes.append)
 
     def _missing(self, wanted: TunnelProbing) -> list[str]:
         senders = {key.tunnel for key in self._senders}
@@ -220,9 +219,21 @@ def _target(tunnel: ProbedTunnel) -> End:
     return End(tunnel.target_namespace, tunnel.target)
 
 
+class TunnelProbe:
+    """A meter with a stamper of its own."""
+
+    def __init__(self, name: str, northbound: Northbound[TunnelProbing]) -> None:
+        self._name, self._northbound = name, northbound
+
+    def run(self) -> None:
+        """Probe until a stop signal comes."""
+        with Stamper.started() as stamper:
+            TunnelMeter(self._name, self._northbound, stamper).run()
+
+
 def main(argv: list[str] | None = None) -> None:
     """Probe until SIGTERM."""
-    measure("tunnel_probe", "Measure SD-WAN tunnels.", _INTERFACE, TunnelMeter, argv)
+    measure("tunnel_probe", "Measure SD-WAN tunnels.", _INTERFACE, TunnelProbe, argv)
 
 
 if __name__ == "__main__":

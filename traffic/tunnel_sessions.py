@@ -34,7 +34,7 @@ from typing import Annotated, NamedTuple
 from pydantic import Field, TypeAdapter
 
 from traffic.sessions import Positive
-from traffic.stamp import SessionSender, UnixNs
+from traffic.stamp import Sample, UnixNs
 from traffic.statistics import percentile
 
 Dscp = Annotated[int, Field(ge=0, le=63)]
@@ -161,37 +161,37 @@ class _ClassSession:
 
     def __init__(self, window: int) -> None:
         self._window = window
-        self._sender = SessionSender(timeout=0)
+        self._under_way: dict[int, UnixNs] = {}
         self._tallies: dict[int, _Tally] = {}
         self._before = _Answer(-1, -1)
 
-    def prepare(self) -> bytearray:
-        return self._sender.prepare()
-
-    def depart(self, probe: bytearray, now: UnixNs) -> None:
-        self._sender.depart(probe, now)
-        number = now // self._window
-        tally = self._tallies.get(number)
+    def depart(self, number: int, sent: UnixNs) -> None:
+        self._under_way[number] = sent
+        window = sent // self._window
+        tally = self._tallies.get(window)
         if tally is None:
-            tally = self._tallies[number] = _Tally()
+            tally = self._tallies[window] = _Tally()
         tally.sent += 1
 
-    def receive(self, packet: bytes, at: UnixNs) -> int | None:
-        """The number of the probe that this answers; None if there is none under way."""
-        sample = self._sender.receive(packet, at)
-        if sample is None:
-            return None
+    def receive(self, sample: Sample) -> bool:
+        """False if it answers no probe under way: one that an earlier run sent has our number, but not our time."""
+        if self._under_way.get(sample.sequence) != sample.sent:
+            return False
+        del self._under_way[sample.sequence]
         # A clock that was set back between two readings makes no negative delay.
         forward = max(0, sample.received_by_reflector - sample.sent)
         back = max(0, sample.received - sample.sent_by_reflector)
         answer = _Answer(sample.sequence, sample.reply_sequence, forward, back)
         self._tallies[sample.sent // self._window].answers.append(answer)
-        return sample.sequence
+        return True
 
     def give_up(self, until: UnixNs) -> None:
         """All that were sent by then."""
-        for lost in self._sender.expire(until):
-            self._tallies[lost.sent // self._window].lost.append(lost.sequence)
+        for number, sent in list(self._under_way.items()):
+            if sent > until:
+                break
+            del self._under_way[number]
+            self._tallies[sent // self._window].lost.append(number)
 
     def over(self, before: int) -> list[int]:
         """The windows of which nothing was told, up to the one with the number `before`."""
@@ -283,30 +283,28 @@ class TunnelSession:
         """A round is neither answered by all classes nor given up."""
         return bool(self._rounds)
 
-    def begin(self, clock: ClockNs) -> None:
-        """A round begins: a probe of each class follows."""
-        self._rounds.append(_Round(self._next_number, clock, len(self.classes)))
+    def begin(self, clock: ClockNs) -> int:
+        """A round begins: a probe of each class follows, all with this number."""
+        number = self._next_number
+        self._rounds.append(_Round(number, clock, len(self.classes)))
         self._next_number += 1
+        return number
 
-    def prepare(self, dscp: int) -> bytearray:
-        """The next probe of a class, complete but for its time."""
-        return self._sessions[dscp].prepare()
+    def depart(self, dscp: int, sent: UnixNs) -> None:
+        """The probe of a class, of the round that began last, has left."""
+        last = self._rounds[-1]
+        self._sessions[dscp].depart(last.number, sent)
+        last.departed = sent
 
-    def depart(self, dscp: int, probe: bytearray, now: UnixNs) -> None:
-        """Stamp a probe that leaves `now`."""
-        self._sessions[dscp].depart(probe, now)
-        self._rounds[-1].departed = now
-
-    def receive(self, dscp: int, packet: bytes, at: UnixNs) -> Liveness | None:
-        """Take a reply in, whatever it answers; MalformedPacketError for what is none."""
-        number = self._sessions[dscp].receive(packet, at)
-        if number is None:
+    def receive(self, dscp: int, sample: Sample) -> Liveness | None:
+        """Take a reply in, whatever it answers."""
+        if not self._sessions[dscp].receive(sample):
             return None
-        self._answered(number)
-        if number <= self._answered_through:
+        self._answered(sample.sequence)
+        if sample.sequence <= self._answered_through:
             return None
-        self._answered_through, self._silent = number, 0
-        return self._now(True, at)
+        self._answered_through, self._silent = sample.sequence, 0
+        return self._now(True, sample.received)
 
     def expire(self, clock: ClockNs, now: UnixNs) -> Liveness | None:
         """Give up the rounds that have waited long enough."""

@@ -8,12 +8,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from testbed.doctor.capability import AbsentError
-from testbed.links.wire import BINARY
 
 PYTHONS = ((3, 11), (3, 13))
 """The first and the last Python that we run on."""
+
+_CHECKOUT = Path(__file__).parents[2]
 
 _VERSION = re.compile(r"\d+(?:\.\d+)+\w*")
 
@@ -77,11 +79,16 @@ def root() -> str:
     return "user 0"
 
 
-def wire() -> str:
-    """The native link engine is built and runs: without arguments it says how to call it."""
-    if not BINARY.exists():
-        raise AbsentError("not built")
-    done = subprocess.run((BINARY,), capture_output=True, text=True, check=False, timeout=10)
-    if "usage: wire" not in done.stderr:
-        raise AbsentError(done.stderr.partition("\n")[0] or f"ended with {done.returncode}")
-    return "runs"
+def native(path: str, checkout: Path = _CHECKOUT) -> Callable[[], str]:
+    """A probe of a program of our own: it is built and runs; without arguments it says how to call it."""
+    binary = checkout / path
+
+    def probe() -> str:
+        if not binary.exists():
+            raise AbsentError("not built")
+        done = subprocess.run((binary,), capture_output=True, text=True, check=False, timeout=10)
+        if f"usage: {binary.name}" not in done.stderr:
+            raise AbsentError(done.stderr.partition("\n")[0] or f"ended with {done.returncode}")
+        return "runs"
+
+    return probe

@@ -17,7 +17,7 @@ from testbed.doctor.kernel import (
     tun,
     vrf_route,
 )
-from testbed.doctor.programs import module, program, python, root, wire
+from testbed.doctor.programs import module, native, program, python, root
 
 _OTHER_KERNEL = "a kernel that has it"
 _EXTRA_MODULES = "on Ubuntu: apt install linux-modules-extra-$(uname -r)"
@@ -38,7 +38,8 @@ _REQUIRED = (
     ("af-packet", af_packet, "link engine wire, captures", _OTHER_KERNEL),
     ("tun", tun, "UPF, gNB", "modprobe tun"),
     ("nftables", nftables, "byte counters", "apt install nftables"),
-    ("wire", wire, "links without netem", "make native"),
+    ("wire", native("testbed/links/wire"), "links without netem", "make native"),
+    ("stamper", native("traffic/stamper"), "probes of SD-WAN tunnels", "make native"),
     ("mininet", module("mininet.net"), "the lab", "make setup"),
     ("mnexec", program(("mnexec", "-v")), "Mininet's nodes", "apt install mininet"),
     ("ovs", program(*((name, "--version") for name in _OVS_PROGRAMS)), "CPEs", "apt install openvswitch-switch"),

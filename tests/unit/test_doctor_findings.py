@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 
 from testbed import doctor
-from testbed.doctor import probing, programs
+from testbed.doctor import probing
 from testbed.doctor.capability import NEEDS_ROOT, AbsentError, Capability, Check
-from testbed.doctor.programs import module, program, run, wire
+from testbed.doctor.programs import module, native, program, run
 from testbed.doctor.table import CHECKS
 from testbed.errors import HostError
 
@@ -173,16 +173,13 @@ def test_a_module_is_found_or_not() -> None:
     ("content", "reason"),
     [(None, "not built"), ("#!/bin/sh\necho no such library >&2; exit 127\n", "no such library"), ("", "ended with 0")],
 )
-def test_a_link_engine_that_does_not_run_is_missing(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None, reason: str
-) -> None:
+def test_a_native_program_that_does_not_run_is_missing(tmp_path: Path, content: str | None, reason: str) -> None:
     binary = tmp_path / "wire"
     if content is not None:
         binary.write_text(content or "#!/bin/sh\n")
         binary.chmod(0o755)
-    monkeypatch.setattr(programs, "BINARY", binary)
     with pytest.raises(AbsentError, match=reason):
-        wire()
+        native(binary.name, tmp_path)()
 
 
 def test_what_could_not_be_tried_is_not_called_missing() -> None:

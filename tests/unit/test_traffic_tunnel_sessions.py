@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import pytest
 from pydantic import ValidationError
 
-from traffic.stamp import SessionReflector, stamp_departure
+from traffic.stamp import Sample
 from traffic.tunnel_sessions import (
     Liveness,
     Measurements,
@@ -40,22 +41,21 @@ class Path:
 
     def __init__(self, *classes: int) -> None:
         self.session = TunnelSession("t", classes, TIMING)
-        self.reflector = SessionReflector()
+        self.reflected: Counter[int] = Counter()
 
     def round(self, at: int, forward: str = "", back: str = "") -> list[Liveness]:
         """A round of which these classes' probes or replies are lost, as in "46"."""
-        self.session.begin(at * MS)
+        number = self.session.begin(at * MS)
         changes = []
         for dscp in self.session.classes:
-            probe = self.session.prepare(dscp)
             sent = START + at * MS
-            self.session.depart(dscp, probe, sent)
+            self.session.depart(dscp, sent)
             if str(dscp) in forward.split():
                 continue
-            reply = self.reflector.reflect(bytes(probe), dscp, received=sent + 5 * MS, ttl=255)
-            stamp_departure(reply, sent + 6 * MS)
+            reply = Sample(number, sent, sent + 5 * MS, sent + 6 * MS, sent + 13 * MS, self.reflected[dscp])
+            self.reflected[dscp] += 1
             if str(dscp) not in back.split():
-                changes.append(self.session.receive(dscp, bytes(reply), sent + 13 * MS))
+                changes.append(self.session.receive(dscp, reply))
         return [change for change in changes if change]
 
     def expire(self, at: int) -> Liveness | None:
@@ -132,19 +132,23 @@ def test_a_round_is_waited_for_until_all_classes_have_answered() -> None:
 def test_an_answer_to_what_was_given_up_answers_no_other_round() -> None:
     session = TunnelSession("t", [46, 0], TIMING)
     session.begin(0)
-    probe = session.prepare(46)
-    session.depart(46, probe, START)
-    session.depart(0, session.prepare(0), START - MS)  # the host's clock is set back, and the first is remembered
+    session.depart(46, START)
+    session.depart(0, START - MS)  # the host's clock is set back, and the first is remembered
     session.expire(100 * MS, START)
     session.begin(100 * MS)
-    second = session.prepare(46)
-    session.depart(46, second, START + 100 * MS)
-    session.depart(0, session.prepare(0), START + 100 * MS)
-    reflector = SessionReflector()
-    for answered in (probe, second):
-        reply = reflector.reflect(bytes(answered), 46, received=START + 100 * MS, ttl=255)
-        session.receive(46, bytes(reply), START + 101 * MS)
+    session.depart(46, START + 100 * MS)
+    session.depart(0, START + 100 * MS)
+    for number, sent in enumerate((START, START + 100 * MS)):
+        session.receive(46, Sample(number, sent, START + 100 * MS, START + 100 * MS, START + 101 * MS, number))
     assert session.waiting, "for the class 0"
+
+
+def test_a_reply_to_an_earlier_run_answers_nothing() -> None:
+    path = Path(46)
+    path.round(0, forward="46")
+    stale = Sample(0, START - 1000 * MS, START, START, START + MS, 0)
+    assert path.session.receive(46, stale) is None
+    assert path.session.waiting
 
 
 def test_rounds_lost_one_by_one_are_no_blackout() -> None:
