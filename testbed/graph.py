@@ -33,6 +33,8 @@ class Role(StrEnum):
     HOST = "host"
     UPF = "upf"
     SMF = "smf"
+    GATEWAY = "gateway"
+    """Between a CPE and a transport: it encrypts, or it is a NAT. The plan puts it there, no topology has one."""
 
 
 CPES = frozenset({Role.CPE, Role.EDGE})

@@ -21,9 +21,11 @@ MAX_LINKS, MAX_LANS, MAX_PORTS = 30_000, 250, 250
 """So many links, LANs (and CPEs), and nodes on one LAN the plan has addresses for."""
 
 
-def _not_edge(role: Role) -> Role:
+def _of_a_topology(role: Role) -> Role:
     if role is Role.EDGE:
         raise ValueError("want cpe, which a scenario with `sdwan` makes an edge")
+    if role is Role.GATEWAY:
+        raise ValueError("want router, or `encryption` and `nat` of a transport, which make gateways")
     return role
 
 
@@ -31,7 +33,7 @@ class FileNode(Strict):
     """A node of a topology file."""
 
     name: Name = Field(description="The node's name.", examples=["csr1"])
-    role: Annotated[Role, AfterValidator(_not_edge)] = Field(description="What it does.", examples=["router"])
+    role: Annotated[Role, AfterValidator(_of_a_topology)] = Field(description="What it does.", examples=["router"])
     site: str = Field(default="", description="Where it stands.", examples=["metro"])
     position: tuple[FiniteFloat, FiniteFloat] = Field(
         default=(0.0, 0.0), description="Degrees east and north, for the map.", examples=[[121.5, 31.2]]

@@ -100,6 +100,25 @@ class PlannedEdge:
 
 
 @dataclass(frozen=True)
+class PlannedPeer:
+    """Another gateway, and what is reached there; `endpoint` is `10.1.0.5:51820`, None if it is behind a NAT."""
+
+    gateway: str
+    endpoint: str | None
+    prefix: str
+
+
+@dataclass(frozen=True)
+class PlannedWireguard:
+    """What a gateway has of WireGuard; `keepalive_s` if it is behind a NAT."""
+
+    port: int
+    mtu: int
+    peers: tuple[PlannedPeer, ...]
+    keepalive_s: int | None = None
+
+
+@dataclass(frozen=True)
 class PlannedNode:
     """A network namespace. `loopback` are addresses on `lo`; `forwards` turns IPv4 and IPv6 forwarding on."""
 
@@ -118,6 +137,10 @@ class PlannedNode:
     """A CPE's address on the management network of the base namespace, with prefix length."""
     edge: PlannedEdge | None = None
     """What an edge of the overlay has instead of addresses on its interfaces."""
+    wireguard: PlannedWireguard | None = None
+    """What a gateway encrypts."""
+    masquerades: str | None = None
+    """The interface behind which a NAT hides what it forwards."""
 
     def interface(self, name: str) -> PlannedInterface:
         """The interface called `name`; KeyError if there is none."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from testbed.errors import InputError, Problem
 from testbed.graph import Graph, Node, Role
-from testbed.plan import addressing, sdwan, srv6
+from testbed.plan import addressing, gateways, sdwan, srv6
 from testbed.plan.addressing import Port, Subnet
 from testbed.plan.changes import plan_changes, steered_links
 from testbed.plan.circuits import Tenancy
@@ -83,6 +83,8 @@ def plan(loaded: Loaded, graph: Graph, presets: Presets, *, seed: int | None = N
     overlay_text = overlay.text({node.name: node.datapath_id or 0 for node in nodes}) if overlay else ""
     steered = steered_links(scenario)
     planned_links = tuple(_link(link, steered) for link in links)
+    if overlay:
+        nodes, planned_links = gateways.inserted(nodes, planned_links, overlay.secured())
     return Plan(
         scenario=scenario.name,
         seed=scenario.seed if seed is None else seed,

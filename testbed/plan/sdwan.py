@@ -18,6 +18,7 @@ from testbed.graph import Graph, Link, Role
 from testbed.plan import addressing
 from testbed.plan.addressing import Port, Subnet, ifname
 from testbed.plan.circuits import DEFAULT
+from testbed.plan.gateways import WIREGUARD_ROOM, Attachment
 from testbed.plan.model import (
     Neighbour,
     PlannedBridge,
@@ -34,7 +35,7 @@ from testbed.plan.srv6 import limited
 from testbed.plan.tenants import PROTOCOLS, Json
 from testbed.scenario.impairment import Links
 from testbed.scenario.model import Scenario
-from testbed.scenario.sdwan import Application, Sdwan, SlaClass
+from testbed.scenario.sdwan import Application, Sdwan, SlaClass, Transport
 
 TAG = 6
 """An R-TAG (IEEE 802.1CB-2017 §7.8)."""
@@ -90,8 +91,17 @@ def with_room(links: tuple[LinkPlan, ...], graph: Graph, sdwan: Sdwan, wanted: L
 
 
 def largest_inner_mtu(links: Iterable[LinkPlan], sdwan: Sdwan) -> int:
-    """What fits through every attachment to a transport with VXLAN around it."""
-    return min((planned.mtu for planned in links if planned.link.name in sdwan.attachments), default=9000) - ROOM
+    """What fits through every attachment to a transport with VXLAN around it, and WireGuard where that is."""
+    mtus = {planned.link.name: planned.mtu for planned in links}
+    attached = (
+        (mtus[name], room_on(each)) for each in sdwan.transports.values() for name in each.links if name in mtus
+    )
+    return min((mtu - room for mtu, room in attached), default=9000 - ROOM)
+
+
+def room_on(transport: Transport) -> int:
+    """What a tunnel over a transport adds to a packet, in octets."""
+    return ROOM + (WIREGUARD_ROOM if transport.encryption else 0)
 
 
 def lan_ports(graph: Graph, sdwan: Sdwan) -> Iterator[tuple[Port, str]]:
@@ -132,6 +142,16 @@ def tenants_of(node: str, graph: Graph, subnets: Iterable[Subnet], sdwan: Sdwan)
         for port in subnet.ports()
         if port in lans
     )
+
+
+def pairs_with_tunnels(edges: Iterable[str], sdwan: Sdwan) -> Iterator[tuple[str, str]]:
+    """Which edges have tunnels to each other over the transports that they share."""
+    if not sdwan.hubs and not sdwan.pairs:
+        yield from combinations(edges, 2)
+        return
+    wanted = {frozenset(pair) for pair in sdwan.pairs}
+    hubs = set(sdwan.hubs)
+    yield from ((a, b) for a, b in combinations(edges, 2) if frozenset((a, b)) in wanted or {a, b} & hubs)
 
 
 class OverlayPlan:
@@ -209,7 +229,7 @@ class OverlayPlan:
     @cached_property
     def _tunnels(self) -> tuple[_Tunnel, ...]:
         found: list[_Tunnel] = []
-        for a, b in self._pairs():
+        for a, b in pairs_with_tunnels(self._edges, self._sdwan):
             there = {wan.transport for wan in self.wans[b]}
             for transport in (wan.transport for wan in self.wans[a] if wan.transport in there):
                 for color, dscp in self._colors(transport):
@@ -220,21 +240,46 @@ class OverlayPlan:
         """Colors and their DSCPs; one tunnel without either for a transport that has none."""
         return self._sdwan.transports[transport].colors.items() or ((None, None),)
 
-    def _pairs(self) -> Iterator[tuple[str, str]]:
-        if not self._sdwan.hubs and not self._sdwan.pairs:
-            yield from combinations(self._edges, 2)
-            return
-        wanted = {frozenset(pair) for pair in self._sdwan.pairs}
-        hubs = set(self._sdwan.hubs)
-        yield from ((a, b) for a, b in combinations(self._edges, 2) if frozenset((a, b)) in wanted or {a, b} & hubs)
-
     def _tunnels_of(self, edge: str) -> Iterator[_Tunnel]:
         return (tunnel for tunnel in self._tunnels if edge in (tunnel.a, tunnel.b))
 
     def _lan_ports(self, edge: str) -> tuple[Port, ...]:
         return tuple(port for port in self._tenants if port.node == edge)
 
+    @cached_property
+    def _secured(self) -> dict[tuple[str, str], Attachment]:
+        """(edge, transport) → how it is attached, where the transport is encrypted."""
+        there = [(edge, wan) for edge, wans in self.wans.items() for wan in wans]
+        there = [(edge, wan) for edge, wan in there if self._sdwan.transports[wan.transport].encryption]
+        return {
+            (edge, wan.transport): Attachment(
+                edge,
+                wan.transport,
+                number,
+                wan.link,
+                public=self._address(Port(edge, ifname(wan.link, edge))),
+                via=self._router_address(wan),
+                behind_nat=edge in self._sdwan.transports[wan.transport].nat,
+            )
+            for number, (edge, wan) in enumerate(there)
+        }
+
+    def secured(self) -> list[tuple[Attachment, Attachment]]:
+        """The ends of tunnels over encrypted transports, each of both ways."""
+        return [
+            (self._secured[a, tunnel.transport], self._secured[b, tunnel.transport])
+            for tunnel in self._tunnels
+            for a, b in ((tunnel.a, tunnel.b), (tunnel.b, tunnel.a))
+            if (a, tunnel.transport) in self._secured
+        ]
+
+    def _router_address(self, wan: Wan) -> str:
+        return self._address(Port(wan.router, ifname(wan.link, wan.router)))
+
     def _wan_address(self, edge: str, transport: str) -> str:
+        """Where an edge's tunnels over a transport end."""
+        if secured := self._secured.get((edge, transport)):
+            return secured.endpoint
         wan = next(wan for wan in self.wans[edge] if wan.transport == transport)
         return self._address(Port(edge, ifname(wan.link, edge)))
 
@@ -244,15 +289,16 @@ class OverlayPlan:
     def _bridge(self, edge: str, number: int, wan: Wan) -> PlannedBridge:
         port = Port(edge, ifname(wan.link, edge))
         name = f"wan.{number}"
-        gateway = self._address(Port(wan.router, ifname(wan.link, wan.router)))
+        secured = self._secured.get((edge, wan.transport))
+        gateway = secured.next_hop if secured else self._router_address(wan)
         remotes = {
             self._wan_address(self._other(tunnel, edge), wan.transport)
             for tunnel in self._tunnels_of(edge)
             if tunnel.transport == wan.transport
         }
         routes = tuple(Route(host_prefix(remote), name, gateway) for remote in sorted(remotes))
-        address = self._subnet[port].interface_addresses(port)[0]
-        mtu = self._links[wan.link.name].mtu
+        address = f"{self._wan_address(edge, wan.transport)}/31"
+        mtu = self._links[wan.link.name].mtu - (WIREGUARD_ROOM if secured else 0)
         return PlannedBridge(name, port.ifname, self._macs[port], mtu, address, routes)
 
     @staticmethod
@@ -283,10 +329,9 @@ class OverlayPlan:
         behaviour = self._links[wan.link.name].behaviour
         ways = (behaviour.a_to_b.profile.rate_bps, behaviour.b_to_a.profile.rate_bps)
         up, down = ways if wan.link.a == edge else reversed(ways)
-        address = self._address(Port(edge, ifname(wan.link, edge)))
         return {
             "transport": wan.transport,
-            "address": address,
+            "address": self._wan_address(edge, wan.transport),
             "router": wan.router,
             "up_bps": up,
             "down_bps": down,

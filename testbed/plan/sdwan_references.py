@@ -11,7 +11,7 @@ from testbed.plan.addressing import LEAST_MTU, Subnet
 from testbed.plan.circuits import DEFAULT
 from testbed.plan.names import Names
 from testbed.plan.profiles import LinkPlan
-from testbed.plan.sdwan import ROOM, lan_ports, largest_inner_mtu
+from testbed.plan.sdwan import lan_ports, largest_inner_mtu, pairs_with_tunnels, room_on
 from testbed.plan.srv6 import mtu_given
 from testbed.scenario.model import Scenario
 from testbed.scenario.sdwan import Sdwan
@@ -50,6 +50,7 @@ class SdwanReferences:
         """Every problem, in the order of the file."""
         yield from self._transports()
         yield from self._colors()
+        yield from self._nats()
         yield from self._ways()
         yield from self._tenants()
         yield from self._classes()
@@ -143,6 +144,23 @@ class SdwanReferences:
                     where = f"sdwan.transports.{name}.colors.{color}"
                     yield Problem(where, f"no policy of that color from {', '.join(missing)}", "one in srv6.policies")
 
+    def _nats(self) -> Iterator[Problem]:
+        """Of two CPEs with a tunnel between them one has to be where the other can find it."""
+        for name, transport in self._sdwan.transports.items():
+            hidden = [edge for edge in transport.nat if name in self._transports_of(edge)]
+            for index, edge in enumerate(transport.nat):
+                where = f"sdwan.transports.{name}.nat[{index}]"
+                yield from self._edges.check(where, edge)
+                if edge in self._edges.known and edge not in hidden:
+                    yield Problem(where, f'"{edge}", which is not attached to {name}', "a CPE with a link of it")
+            for a, b in pairs_with_tunnels(self._edges.known, self._sdwan):
+                if {a, b} <= {*hidden}:
+                    got = f"{a} and {b}, each behind a NAT"
+                    want = "a tunnel with one end that can be spoken to first"
+                    yield Problem(
+                        f"sdwan.transports.{name}.nat", got, want, "take one out, or let tunnels lead to hubs"
+                    )
+
     def _ways(self) -> Iterator[Problem]:
         for index, hub in enumerate(self._sdwan.hubs):
             yield from self._edges.check(f"sdwan.hubs[{index}]", hub)
@@ -229,13 +247,21 @@ class SdwanReferences:
     def _mtus(self) -> Iterator[Problem]:
         largest = largest_inner_mtu(self._links, self._sdwan)
         if largest < LEAST_MTU:
-            got = f"attachments of MTU {largest + ROOM}"
-            want = f"{LEAST_MTU + ROOM} at least: {ROOM} for VXLAN, {LEAST_MTU} for IPv6"
-            yield Problem("sdwan.transports", got, want, "raise their MTU")
+            yield from self._narrow()
             return
         routers = {node.name for node in self._graph.with_role(Role.ROUTER)}
         for planned in self._links:
             where = mtu_given(planned.link, self._scenario.links)
             if where and planned.mtu > largest and not routers & {planned.link.a, planned.link.b}:
-                want = f"at most {largest} on {planned.link.name}: {ROOM} are left for VXLAN on the transports"
+                want = f"at most {largest} on {planned.link.name}: what a tunnel adds has to fit, too"
                 yield Problem(where, str(planned.mtu), want)
+
+    def _narrow(self) -> Iterator[Problem]:
+        mtus = {planned.link.name: planned.mtu for planned in self._links}
+        for name, transport in self._sdwan.transports.items():
+            least = min((mtus[link] for link in transport.links if link in mtus), default=None)
+            room = room_on(transport)
+            if least is not None and least - room < LEAST_MTU:
+                added = "VXLAN and WireGuard" if transport.encryption else "VXLAN"
+                want = f"{LEAST_MTU + room} at least: {room} for {added}, {LEAST_MTU} for IPv6"
+                yield Problem(f"sdwan.transports.{name}", f"links of MTU {least}", want, "raise their MTU")

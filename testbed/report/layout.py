@@ -23,7 +23,7 @@ _SITE_WIDTH, _SITE_HEIGHT, _ROW, _TRUNK_ROW = 330.0, 190.0, 44.0, 64.0
 _MAP_TOP = 8.0
 CROWDED = 12
 """With more backbone nodes than this the map is taller, and its links go without figures."""
-_SITE_ROLES = frozenset({Role.UPF, Role.SMF, Role.CPE, Role.EDGE, Role.LAN, Role.HOST})
+_SITE_ROLES = frozenset({Role.UPF, Role.SMF, Role.CPE, Role.EDGE, Role.LAN, Role.HOST, Role.GATEWAY})
 
 XY = tuple[float, float]
 
@@ -69,7 +69,7 @@ class _Drawing:
         self._graph.add_edges_from((link.a.node, link.b.node) for link in plan.links)
         self._geographic = {n.name: n for n in plan.nodes if n.role is Role.ROUTER and n.position != (0.0, 0.0)}
         rest = [node for node in plan.nodes if node.name not in self._geographic]
-        self._cpes = {node.name for node in rest if node.role in CPES}
+        self._cpes = {node.name for node in rest if node.role in CPES | {Role.GATEWAY}}
         self._sites: dict[str, list[PlannedNode]] = {}
         for node in rest:
             if node.role in _SITE_ROLES:

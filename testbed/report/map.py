@@ -151,6 +151,7 @@ def _kind(node: PlannedNode) -> str:
         Role.SMF: "function",
         Role.CPE: "bridge",
         Role.EDGE: "bridge",
+        Role.GATEWAY: "bridge",
         Role.LAN: "bridge",
     }
     return kinds.get(node.role, "router")

@@ -22,7 +22,7 @@ from testbed.plan.model import Plan, PlannedNode
 from testbed.plan.processes import CONTROLLER, CONTROLLER_APP, TUNNEL_PROBE
 from testbed.plan.srv6 import VRF, vpns_by, with_vrf
 from testbed.record import RunRecord
-from testbed.run import session
+from testbed.run import gateways, session
 from testbed.run.achieved import links_json
 from testbed.run.control import control, nodes_json
 from testbed.run.inbox import READY_WITHIN_S, Inbox
@@ -53,6 +53,7 @@ def require(plan: Plan) -> Plan:
     needed += ["nftables"] if plan.flows else []
     needed += ["dumpcap"] if plan.captures else []
     needed += plan.srv6 or ()
+    needed += gateways.needs(plan)
     doctor.require(dict.fromkeys(needed))
     return with_vrf(plan) if plan.srv6 and doctor.present(VRF) else plan
 
@@ -73,6 +74,9 @@ def testbed(plan: Plan, record: RunRecord, progress: Progress) -> Iterator[Testb
             vpns = vpns_by(plan)
             record.event("srv6", vpns=vpns)
             progress.say(f"SRv6: VPNs for IPv4 by {vpns}")
+        if by := gateways.start_gateways(plan, running):
+            record.event("encryption", by=by)
+            progress.say(f"WireGuard by {'the kernel' if by == gateways.KERNEL else by}")
         with progress.doing("starting the controller, services and network functions"):
             # Captures come first: how N4 comes up is the first thing that somebody looks for in them.
             stack.enter_context(captured(plan, record, running.supervisor))

@@ -29,8 +29,23 @@ class Transport(Strict):
         examples=[{100: 46, 200: 10}],
     )
 
+    encryption: Literal["wireguard"] | None = Field(
+        default=None,
+        description="What keeps others from reading it: WireGuard between its CPEs.",
+        examples=["wireguard"],
+    )
+    nat: list[Name] = Field(
+        default_factory=list,
+        description="CPEs that a NAT hides: nobody can speak to them first.",
+        examples=[["cpe-edge"]],
+    )
+
     @model_validator(mode="after")
     def _apart(self) -> Transport:
+        if self.nat and not self.encryption:
+            raise ValueError("want encryption: wireguard with nat: VXLAN finds nobody behind a NAT, WireGuard does")
+        if self.encryption and self.colors:
+            raise ValueError("want no colors with encryption: the underlay sees one DSCP, whatever is inside")
         if len(set(self.colors.values())) < len(self.colors):
             raise ValueError("want another DSCP for each color: the underlay tells them apart by it")
         return self

@@ -141,7 +141,7 @@ def test_tunnels_need_room_for_their_headers_around_the_least_that_ipv6_wants() 
     data = copy.deepcopy(DATA)
     data["links"]["override"][0]["mtu"] = 1335
     (problem,) = problems(data)
-    assert (problem.where, problem.got) == ("sdwan.transports", "attachments of MTU 1335")
+    assert (problem.where, problem.got) == ("sdwan.transports.internet", "links of MTU 1335")
     assert problem.want == "1336 at least: 56 for VXLAN, 1280 for IPv6"
     data["links"]["override"][0]["mtu"] = 1336
     assert problems(data) == ()
