@@ -145,7 +145,7 @@ def _node(  # noqa: PLR0913
         name,
         Role.GATEWAY,
         edge.site,
-        "",
+        "WireGuard" if wireguard else "NAT",
         edge.position,
         forwards=True,
         interfaces=interfaces,

@@ -122,10 +122,12 @@ def _node(node: PlannedNode, places: Layout) -> Markup:
     x, y = places.places[node.name]
     if node.name in places.geographic:
         return tag("circle", tag("title", f"{node.label} {_hint(node)}"), cx=x, cy=y, r=7, class_="city")
-    width = 14 + 7.2 * len(node.name)
+    # What gateways are is shorter than their names, and the edge beside them says whose they are.
+    name = node.label if node.role is Role.GATEWAY else node.name
+    width = 14 + 7.2 * len(name)
     hint = tag("title", _hint(node))
     pill = tag("rect", hint, x=x - width / 2, y=y - 12, width=width, height=24, rx=6, class_=f"node {_kind(node)}")
-    return pill + text(x, y + 4.5, node.name, f"node-name {_kind(node)}-name", anchor="middle")
+    return pill + text(x, y + 4.5, name, f"node-name {_kind(node)}-name", anchor="middle")
 
 
 def _city_names(plan: Plan, places: Layout) -> Iterator[Markup]:

@@ -43,6 +43,15 @@ def test_blackouts_and_brownouts_move_applications_and_nothing_else(tmp_path: Pa
     assert {"machines", "cameras"} <= moved
 
 
+def test_a_branch_behind_a_nat_ends_on_lte_and_comes_back(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run(SCENARIOS / "branch-office.yml", out)
+    taken = [each["to"] for each in events(out, "demand_moved") if each["demand"] == "tills:cpe-branch>cpe-centre"]
+    assert [names[0].rpartition(":")[2] for names in taken] == ["private", "lte", "internet"]
+    (encryption,) = events(out, "encryption")
+    assert encryption["by"].startswith("wireguard")
+
+
 @pytest.fixture(scope="module")
 def three_sites(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run of three sites and two tenants with one address, whose controller is killed, and whose link dies."""
