@@ -56,6 +56,13 @@ def test_hosts_are_reached_by_both_of_their_addresses(made: Plan, overlay: Overl
     assert {str(ip_network(mec.address(version))) for version in (4, 6)} <= there
 
 
+def test_an_application_to_a_node_has_both_of_its_addresses(made: Plan, overlay: Overlay) -> None:
+    (edge_plane,) = (each for each in overlay.applications if each.name == "edge-plane")
+    own = [ip_network(made.node("upf-edge").address(version)) for version in (4, 6)]
+    ends = [(match.destination, match.destination_port) for match in edge_plane.matches]
+    assert all((prefix, 2152) in ends for prefix in own)
+
+
 def test_hosts_know_the_gateway_that_answers_no_neighbour_solicitation(made: Plan) -> None:
     for edge in (node for node in made.nodes if node.role is Role.EDGE):
         assert edge.edge is not None
@@ -103,3 +110,4 @@ def test_the_kernel_of_an_edge_does_not_answer_what_its_switch_takes(made: Plan)
         settings = ipbatch.sysctls(node)
         strict = int(node.role is Role.EDGE)
         assert (settings["ipv4/conf/all/rp_filter"], settings["ipv4/conf/all/arp_ignore"]) == (strict, strict)
+        assert settings.get("ipv6/conf/all/disable_ipv6", 0) == int(node.role in {Role.EDGE, Role.LAN})
