@@ -297,7 +297,7 @@ class TunnelSession:
         return self._doubts > 0 and self._up is not False
 
     def begin(self, clock: ClockNs, *, extra: bool = False) -> int:
-        """A round begins: a probe of each class follows, with this number. Silence after `extra` ones is no blackout."""
+        """A round begins: a probe of each class follows, all of one number. Unanswered `extra` ones are no blackout."""
         number = self._next_number
         self._rounds.append(_Round(number, clock, len(self.classes), extra))
         self._next_number += 1

@@ -6,9 +6,9 @@ that it was down since it last stayed up for `MOST_HOLD_S`, but no longer than t
 Delay and jitter are judged window by window: `bad` windows in a row break an SLA, `good` ones with `margin` to spare
 meet it again. A window has too few probes to say a share of loss, so loss is that of the last `LOSS_PROBES` of the
 class, and fewer than `LEAST_LOST` of them break nothing. Classes are not pooled: a full queue loses those that it does
-not prefer. Where a probe was lost the next hundred come five times as often: at 10 probes/s, random loss of 5 % is found
-after 4.5 s in the mean and by 19 of 20 within 9 s, in half of the time that it takes at one pace, and sooner by faster
-probes; loss of 0.1 % is taken for more some 0.01 times an hour.
+not prefer. Where a probe was lost the next hundred come five times as often: at 10 probes/s random loss of 5 % is found
+after 4.5 s in the mean and by 19 of 20 within 9 s, which is half of what it takes at one pace, and sooner by faster
+probes. Loss of 0.1 % is taken for more some 0.01 times an hour.
 """
 
 from __future__ import annotations
