@@ -78,11 +78,19 @@ def overlay_plan(
     return plan(validate("bench", given), _graph(transports, sites), PRESETS)
 
 
-def _graph(transports: int, sites: int) -> Graph:
+def bridged_plan(mtu: int) -> Plan:
+    """Two sites on one transport, with plain bridges where CPEs would be; links carry `mtu` octets."""
+    graph = _graph(transports=1, sites=2, edge=Role.LAN)
+    links = {"probe": "off", "override": [{"link": link.name, "mtu": mtu} for link in graph.links]}
+    given = {"name": "bench-bridges", "topology": {"name": "sdwan"}, "links": links}
+    return plan(validate("bench", given), graph, PRESETS)
+
+
+def _graph(transports: int, sites: int, edge: Role = Role.CPE) -> Graph:
     nodes = [Node(transport(number), Role.ROUTER, transport(number)) for number in range(transports)]
     links = []
     for there in range(sites):
-        nodes += [Node(cpe_of(there), Role.CPE, site(there)), Node(site(there), Role.HOST, site(there))]
+        nodes += [Node(cpe_of(there), edge, site(there)), Node(site(there), Role.HOST, site(there))]
         links += [Link(transport(number), cpe_of(there), Tier.DATACENTRE) for number in range(transports)]
         links.append(Link(cpe_of(there), site(there), Tier.DATACENTRE))
     return Graph("bench-sdwan", tuple(nodes), tuple(links))
