@@ -18,6 +18,10 @@ class ReservedPort(IntEnum):
     CONTROLLER = 0xFFFF_FFFD
 
 
+CONTROLLER_METER = 0xFFFF_FFFE
+"""The meter of what goes to the controller (OpenFlow 1.3.5 §7.3.4.5): it drops copies, and not what they are of."""
+
+
 @dataclass(frozen=True)
 class Masked:
     """The bits of `mask` are those of `value`."""

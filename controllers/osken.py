@@ -89,11 +89,12 @@ class Tables:
 
 @dataclass(frozen=True)
 class PacketIn:
-    """A packet that a flow sent to the controller."""
+    """A packet that a flow sent to the controller, and the metadata that it had there."""
 
     datapath: Datapath
     port: int
     data: bytes
+    metadata: int = 0
 
     @property
     def eth_src(self) -> str:
@@ -267,7 +268,8 @@ def _packet_in(event: Any) -> PacketIn | None:
     message = event.msg
     if len(message.data) < _ETHERNET_HEADER:
         return None
-    return PacketIn(Datapath(message.datapath), message.match["in_port"], bytes(message.data))
+    metadata = message.match.get("metadata", 0)
+    return PacketIn(Datapath(message.datapath), message.match["in_port"], bytes(message.data), metadata)
 
 
 def _refused(event: Any) -> Refused:

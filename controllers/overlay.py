@@ -11,7 +11,7 @@ from controllers.flows import SwitchState
 from controllers.joint import underlay as joint
 from controllers.joint.model import Mode
 from controllers.northbound.overlay import MeasurementsBody, liveness, windows
-from controllers.osken import Datapath
+from controllers.osken import Datapath, PacketIn
 from controllers.sdwan.controller import Controller, Effect, Emit, Replan, Reroute, Send
 from controllers.sdwan.scheduling import policies_of
 from controllers.srv6 import controller as srv6
@@ -61,7 +61,7 @@ class OverlayShell:
 
     def told(self, datapath: Datapath, state: SwitchState) -> None:
         """A switch has told what it has."""
-        self.happens(lambda core, _: core.tables(datapath.dpid, state))
+        self.happens(lambda core, now: core.tables(datapath.dpid, state, now))
         with self._lock:
             if self._asked.pop(datapath, False):
                 self._ask(datapath)
@@ -71,6 +71,10 @@ class OverlayShell:
         with self._lock:
             if datapath in self._datapaths.values():
                 self._ask(datapath)
+
+    def copied(self, packet: PacketIn) -> None:
+        """A switch has copied a packet that it has passed on."""
+        self.happens(lambda core, now: core.copied(packet.datapath.dpid, packet.metadata, packet.data, now))
 
     def disconnected(self, datapath: Datapath) -> None:
         """A connection has ended."""

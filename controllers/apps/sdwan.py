@@ -37,6 +37,11 @@ class SdwanApp(osken.App):
         """It has lost a flow."""
         self._shell.doubted(datapath)
 
+    @osken.on_packet_in
+    def packet_in(self, packet: osken.PacketIn) -> None:
+        """It has copied a packet."""
+        self._shell.copied(packet)
+
     @osken.on_switch_down
     def switch_down(self, datapath: osken.Datapath) -> None:
         """A connection ended."""

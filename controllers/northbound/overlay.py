@@ -111,6 +111,22 @@ class Decisions(Answer):
     decisions: tuple[DecisionView, ...]
 
 
+class RecognisedView(Answer):
+    """An address that is an application's by name, as DNS has told, and how many seconds more that counts."""
+
+    tenant: str
+    application: str
+    name: str
+    address: str
+    seconds: float
+
+
+class RecognisedAddresses(Answer):
+    """All that count; flows in use stay longer."""
+
+    recognised: tuple[RecognisedView, ...]
+
+
 class ProbedTunnel(Answer):
     """A tunnel to be measured in these classes, by DSCP, and with it the one back."""
 
@@ -186,6 +202,9 @@ ENDPOINTS = (
     Endpoint("overlay", "GET", f"{ROOT}/overlay", "CPEs, tunnels and what they carry", OverlayView),
     Endpoint("decisions", "GET", f"{ROOT}/overlay/decisions", "What was moved, and why", Decisions),
     Endpoint(
+        "recognised", "GET", f"{ROOT}/overlay/recognised", "Servers that were recognised by name", RecognisedAddresses
+    ),
+    Endpoint(
         "mode",
         "PUT",
         f"{ROOT}/overlay/mode",
@@ -237,6 +256,11 @@ class OverlayOperations:
         since = time.time() - time.monotonic()
         return await self._shell.read(lambda core: decisions_view(core, since))
 
+    async def recognised(self, *_: object) -> RecognisedAddresses:
+        """What is known by name."""
+        now = time.monotonic()
+        return await self._shell.read(lambda core: recognised_view(core, now))
+
     async def probing(self, *_: object) -> ProbingView:
         """What is to be measured."""
         return await self._shell.read(probing_view)
@@ -275,6 +299,22 @@ def overlay_view(core: Controller) -> OverlayView:
 def decisions_view(core: Controller, since: float) -> Decisions:
     """The decisions; `since` is the Unix time at which the core's clock was zero."""
     return Decisions(decisions=tuple(_decision(core, each, since) for each in core.decisions))
+
+
+def recognised_view(core: Controller, now: float) -> RecognisedAddresses:
+    """What counts `now`, by the core's clock."""
+    return RecognisedAddresses(
+        recognised=tuple(
+            RecognisedView(
+                tenant=each.tenant,
+                application=each.application,
+                name=each.name,
+                address=str(each.address),
+                seconds=round(each.until - now, 1),
+            )
+            for each in core.recognition.current(now)
+        )
+    )
 
 
 def probing_view(core: Controller) -> ProbingView:

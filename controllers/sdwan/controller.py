@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from controllers.flows import Change, SwitchState
+from controllers.flows import Change, RemoveFlow, SwitchState
 from controllers.joint.model import Mode
 from controllers.joint.underlay import Underlay, Way
 from controllers.sdwan.accounting import cost, price, violated
 from controllers.sdwan.network import Demand, Overlay
-from controllers.sdwan.pipeline import moves, placed, program
+from controllers.sdwan.pipeline import moves, named, placed, program, recognised, tenant_of
+from controllers.sdwan.recognition import Learned, Recognised, Recognition
 from controllers.sdwan.reconcile import reconcile
 from controllers.sdwan.scheduling import Scheduling, policy_of
 from controllers.sdwan.steering import Placement, Steering
@@ -124,6 +125,7 @@ class Controller:
         self._rerouted: set[PolicyId] = set()
         self._settled: dict[str, float] = {}
         """Tunnel → when windows are those of its present way."""
+        self.recognition = Recognition(overlay)
 
     def edge_of(self, dpid: int) -> str | None:
         """The edge with that datapath id; None for a switch that the overlay does not have."""
@@ -144,14 +146,16 @@ class Controller:
         self.connected.discard(self.edge_of(dpid) or "")
         return []
 
-    def tables(self, dpid: int, found: SwitchState) -> list[Effect]:
+    def tables(self, dpid: int, found: SwitchState, now: float) -> list[Effect]:
         """What a switch has in its tables: since it has connected, or has lost a flow."""
         edge = self.edge_of(dpid)
         if edge is None:
             return []
         if edge not in self.programmed and self.mode is Mode.OVERLAY:
             self._take_over(edge, found)
-        changes = reconcile(found, program(self.overlay, edge, self.placements))
+        wanted_there = program(self.overlay, edge, self.placements)
+        by_name = named(self.overlay, edge, self.recognition.current(now), found.flows)
+        changes = reconcile(found, replace(wanted_there, flows=(*wanted_there.flows, *by_name)))
         told = [Emit("edge_programmed", {"edge": edge, "changes": len(changes)})]
         wanted = changes or edge in self._unread
         self.programmed.add(edge)
@@ -165,6 +169,21 @@ class Controller:
                 self.placements[name] = placement
         # Nothing was steered there before it had told what it has.
         self._taken_over |= {demand.name for demand in self.overlay.demands if demand.source == edge}
+
+    def copied(self, dpid: int, metadata: int, frame: bytes, now: float) -> list[Effect]:
+        """A packet passed an edge: it may tell which application a server's address is of."""
+        tenant = tenant_of(self.overlay, metadata)
+        if self.edge_of(dpid) is None or tenant is None:
+            return []
+        learned = self.recognition.copied(tenant, frame, now)
+        sends = [Send(edge, self._learned(edge, learned)) for edge in sorted(self.programmed - self._unread)]
+        news = [Emit("recognised", _named(each)) for each in learned.new]
+        return [*(send for send in sends if send.changes), *news]
+
+    def _learned(self, edge: str, learned: Learned) -> tuple[Change, ...]:
+        added = recognised(self.overlay, edge, (*learned.new, *learned.prolonged))
+        removed = recognised(self.overlay, edge, learned.gone)
+        return (*added, *(RemoveFlow(flow.table, flow.match, flow.priority) for flow in removed))
 
     def liveness(self, tunnel: str, *, up: bool, now: float) -> list[Effect]:
         """A tunnel answers, or does not. One that has not answered yet has not failed: it may be coming up."""
@@ -349,6 +368,11 @@ class Controller:
 
 def _on(tunnel: str | None) -> Placement:
     return Placement(((tunnel, 1),) if tunnel else ())
+
+
+def _named(found: Recognised) -> dict[str, object]:
+    fields = {"tenant": found.tenant, "application": found.application, "name": found.name}
+    return fields | {"address": str(found.address), "seconds": found.idle_s}
 
 
 def _event(finding: Finding) -> Emit:

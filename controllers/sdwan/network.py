@@ -123,16 +123,30 @@ class SlaClass:
 
 
 @dataclass(frozen=True)
-class Application:
-    """Flows that are recognised by one of `matches`.
+class Named:
+    """Servers by name: `portal.example`, or all below `video.example` as `*.video.example`.
 
-    `tenant` is None for those of all tenants. The first application that matches counts.
+    `port` is the servers'; None for any.
+    """
+
+    domain: str
+    protocol: int | None = None
+    port: int | None = None
+    dscp: int | None = None
+
+
+@dataclass(frozen=True)
+class Application:
+    """Flows that are recognised by one of `matches`, or those of servers that are found by name.
+
+    `tenant` is None for those of all tenants. The first application that matches counts, and those by name before.
     """
 
     name: str
     sla_class: str
     matches: tuple[FlowMatch, ...] = ()
     tenant: str | None = None
+    named: Named | None = None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,9 @@ each tunnel that carries it, so that moving it is one message; without a bucket 
 never sent into another by an edge that is no hub, and by a hub only towards where it has a tunnel itself: no packet
 goes round.
 
+Applications by name have flows in CLASSIFY for addresses that answers of DNS have told: DELIVER copies those answers to
+the controller, besides sending them on. Such a flow has a cookie of its own, and goes away when it is not used.
+
 IPv6 goes where IPv4 goes. Only ARP is answered: hosts know the gateway's IPv6 address from the start, as flows cannot
 turn a neighbour solicitation into an advertisement on every datapath (another type, another option).
 """
@@ -25,11 +28,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from ipaddress import IPv4Network
+from functools import cached_property
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_network
 
 from controllers.flows import (
     ARP,
+    CONTROLLER_METER,
     IPV4,
+    UDP,
     Action,
     AddFlow,
     Bucket,
@@ -48,14 +54,15 @@ from controllers.flows import (
     ToGroup,
 )
 from controllers.sdwan.matching import ETHERTYPES, recognising, towards
-from controllers.sdwan.network import PROBE_VNI, Application, Edge, Lan, Overlay, OverlayTunnel
+from controllers.sdwan.network import PROBE_VNI, Application, Edge, Lan, Named, Overlay, OverlayTunnel, Reach
+from controllers.sdwan.recognition import DNS_PORT, Recognised
 from controllers.sdwan.steering import Placement
 from controllers.srv6.network import FlowMatch, Prefix
 
 INGRESS, CLASSIFY, ROUTE, DELIVER = range(4)
 
-COOKIE = 0x5D
-"""Marks our flows."""
+COOKIE, BY_NAME = 0x5D, 0x5DA
+"""What marks our flows, and those of addresses that were recognised by name."""
 
 _TENANT_BITS, _APPLICATION_BITS = 0xFFFF_0000, 0xFFFF
 R_TAG = 0xF1C1
@@ -64,6 +71,9 @@ R_TAG = 0xF1C1
 _ARP_REQUEST, _ARP_REPLY = 1, 2
 _ELSEWHERE, _AGAIN, _HERE = 1, 200, 400
 """Priorities of routes, to which the length of a prefix is added: first what is reached on a LAN of this edge."""
+
+_COPIES = Meter(CONTROLLER_METER, 200, 200)
+"""Of an edge, to the controller: some 150 answers of DNS a second. What is above is not copied, and goes its way."""
 
 _BURST_S = 0.1
 """Of a meter: what a class may send at once, in time at its limit."""
@@ -116,11 +126,46 @@ def _group(overlay: Overlay, number: int, placement: Placement) -> Group:
 
 
 def _meters(overlay: Overlay) -> Iterator[Meter]:
-    """One for each demand whose class has a limit, by the number of its group."""
+    """One for each demand whose class has a limit, by the number of its group, and one for copies."""
+    if any(application.named for application in overlay.applications):
+        yield _COPIES
     for number, demand in enumerate(overlay.demands, 1):
         if limit := overlay.class_of[demand.application].limit_bps:
             kbps = max(1, round(limit / 1000))
             yield Meter(number, kbps, max(1, round(kbps * _BURST_S)))
+
+
+def recognised(overlay: Overlay, edge: str, found: Iterable[Recognised]) -> tuple[AddFlow, ...]:
+    """The flows by which an edge knows addresses for those of applications; each goes away when nobody uses it."""
+    program = _Program(overlay, overlay.edge[edge])
+    return tuple(flow for each in found for flow in program.recognised(each))
+
+
+def named(overlay: Overlay, edge: str, known: Iterable[Recognised], there: Iterable[AddFlow]) -> tuple[AddFlow, ...]:
+    """The flows of addresses that are `known`, and those that are `there` still, as they are in use."""
+    flows = {(flow.match, flow.priority): flow for flow in there if _right(overlay, edge, flow)}
+    flows |= {(flow.match, flow.priority): flow for flow in recognised(overlay, edge, known)}
+    return tuple(flows.values())
+
+
+def _right(overlay: Overlay, edge: str, flow: AddFlow) -> bool:
+    """Whether a flow is one that would be made for the address that it has."""
+    if flow.cookie != BY_NAME or flow.metadata is None or flow.match.metadata is None:
+        return False
+    tenant = tenant_of(overlay, flow.match.metadata.value)
+    application = next(iter(overlay.applications[(flow.metadata.value & _APPLICATION_BITS) - 1 :]), None)
+    ends = (flow.match.ipv4_src, flow.match.ipv4_dst, flow.match.ipv6_src, flow.match.ipv6_dst)
+    address = next((end.network_address for end in ends if end is not None), None)
+    if tenant is None or application is None or application.named is None or address is None:
+        return False
+    known = Recognised(tenant, application.name, address, "", flow.idle_timeout_s)
+    return flow in recognised(overlay, edge, (known,))
+
+
+def tenant_of(overlay: Overlay, metadata: int) -> str | None:
+    """Whose a packet with that metadata is."""
+    number = metadata >> 16
+    return overlay.tenants[number - 1].name if 0 < number <= len(overlay.tenants) else None
 
 
 class _Program:
@@ -187,20 +232,47 @@ class _Program:
             sent = Match(in_port=lan.port, eth_type=ethertype, eth_dst=lan.mac)
             yield _flow(INGRESS, sent, goto=CLASSIFY, metadata=self._tenant(lan.tenant), priority=10)
         for reach in lan.reaches:
-            match = towards(reach.prefix, self._tenant(lan.tenant))
-            addressed = (DecTtl(), SetField("eth_src", lan.mac), SetField("eth_dst", reach.mac))
-            priority = 2 * reach.prefix.prefixlen
-            yield _flow(DELIVER, match, (*addressed, Output(lan.port)), priority=1 + priority)
-            # A switch sends nothing out of the port that it came in by, unless it is told to.
-            back = replace(match, in_port=lan.port)
-            yield _flow(DELIVER, back, (*addressed, Output(ReservedPort.IN_PORT)), priority=2 + priority)
+            yield from self._delivered(lan, reach)
+
+    def _delivered(self, lan: Lan, reach: Reach) -> Iterator[AddFlow]:
+        """To a host; answers of DNS are copied to the controller, once each: this is the last edge that they pass."""
+        match = towards(reach.prefix, self._tenant(lan.tenant))
+        addressed = (DecTtl(), SetField("eth_src", lan.mac), SetField("eth_dst", reach.mac))
+        # A switch sends nothing out of the port that it came in by, unless it is told to.
+        back = replace(match, in_port=lan.port)
+        first = 4 * reach.prefix.prefixlen
+        for priority, (wanted, port) in enumerate(((match, lan.port), (back, ReservedPort.IN_PORT)), first + 1):
+            sent = (*addressed, Output(port))
+            yield _flow(DELIVER, wanted, sent, priority=priority)
+            if lan.tenant in self._asking:
+                answer = replace(wanted, ip_proto=UDP, udp_src=DNS_PORT)
+                yield _flow(DELIVER, answer, (Output(ReservedPort.CONTROLLER), *sent), priority=priority + 2)
+
+    @cached_property
+    def _asking(self) -> set[str]:
+        """Tenants that have applications by name."""
+        wanted = {application.tenant for application in self._overlay.applications if application.named}
+        return {tenant for tenant in self._tenants if wanted & {None, tenant}}
 
     def _classified(self, tenant: str) -> Iterator[AddFlow]:
-        wanted = [each for each in self._overlay.applications if each.tenant in (None, tenant)]
-        first = len(self._overlay.applications)
-        for position, application in enumerate(wanted):
-            for match in application.matches:
-                yield from self._recognised(tenant, application, match, first - position)
+        for application in self._overlay.applications:
+            if application.tenant in (None, tenant):
+                for match in application.matches:
+                    yield from self._recognised(tenant, application, match, self._rank(application))
+
+    def _rank(self, application: Application) -> int:
+        """The first application has the most, the last one 1."""
+        return len(self._applications) + 1 - self._applications[application.name]
+
+    def recognised(self, found: Recognised) -> Iterator[AddFlow]:
+        """To an address and back; it counts before what is known from the start."""
+        application = self._overlay.applications[self._applications[found.application] - 1]
+        if found.tenant not in self._tenants_here() or application.named is None:
+            return
+        priority = len(self._applications) + self._rank(application)
+        for match in _both_ways(application.named, found.address):
+            for flow in self._recognised(found.tenant, application, match, priority):
+                yield replace(flow, cookie=BY_NAME, idle_timeout_s=found.idle_s, watched=False)
 
     def _recognised(self, tenant: str, application: Application, match: FlowMatch, priority: int) -> Iterator[AddFlow]:
         dscp = self._overlay.class_of[application.name].dscp
@@ -267,6 +339,13 @@ def _flow(  # noqa: PLR0913
     priority: int,
 ) -> AddFlow:
     return AddFlow(table, match, actions, goto, priority, metadata=metadata, meter=meter, cookie=COOKIE, watched=True)
+
+
+def _both_ways(named: Named, address: IPv4Address | IPv6Address) -> tuple[FlowMatch, FlowMatch]:
+    fixed = FlowMatch(dscp=named.dscp, protocol=named.protocol)
+    server = ip_network(address)
+    there = replace(fixed, destination=server, destination_port=named.port)
+    return there, replace(fixed, source=server, source_port=named.port)
 
 
 def _demand_mac(number: int) -> str:

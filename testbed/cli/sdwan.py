@@ -28,7 +28,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show edges, transports, tunnels with their SLAs, and what each application takes."""
-    overlay = _ask(lab, "GET", "/overlay")
+    overlay = _ask(lab, "GET", "/overlay") | _ask(lab, "GET", "/overlay/recognised")
     if as_json:
         typer.echo(json.dumps(overlay, indent=2))
         return

@@ -23,7 +23,7 @@ MODES = {
 }
 """Mode → what may move when an SLA is broken."""
 
-_RIGHT = frozenset({"price", "delay", "RTT", "jitter", "loss %", "rate"})
+_RIGHT = frozenset({"price", "delay", "RTT", "jitter", "loss %", "rate", "for s"})
 
 
 def show(overlay: Json, *, every: bool) -> Iterator[Table | Text]:
@@ -34,6 +34,8 @@ def show(overlay: Json, *, every: bool) -> Iterator[Table | Text]:
     yield _tunnels(overlay)
     demands = [demand for demand in overlay["demands"] if every or demand["expected"]]
     yield _demands(overlay, demands)
+    if overlay["recognised"]:
+        yield _recognised(overlay)
     yield from (Text(f"{each['name']}: {each['trouble']}.") for each in demands if each["trouble"])
 
 
@@ -106,6 +108,14 @@ def _demands(overlay: Json, demands: Iterable[Json]) -> Table:
             ", ".join(_way(tunnels[name], demand) for name in demand["tunnels"]) or "nothing",
             _sla(demand),
         )
+    return table
+
+
+def _recognised(overlay: Json) -> Table:
+    table = _table("Recognised by name", ("name", "address", "application", "tenant", "for s"))
+    for each in overlay["recognised"]:
+        seconds = f"{each['seconds']:.0f}"
+        table.add_row(each["name"], each["address"], each["application"], each["tenant"], seconds)
     return table
 
 

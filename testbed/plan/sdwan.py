@@ -390,10 +390,19 @@ class OverlayPlan:
                 "sla_class": given.sla_class,
                 "matches": list(self._matches(given)),
                 "tenant": given.tenant,
+                "named": self._named(given),
             }
 
+    @staticmethod
+    def _named(given: Application) -> Json | None:
+        protocol = PROTOCOLS[given.protocol] if given.protocol else None
+        fixed = {"protocol": protocol, "port": given.port, "dscp": given.dscp}
+        return {"domain": given.domain} | fixed if given.domain else None
+
     def _matches(self, given: Application) -> Iterator[Json]:
-        """There and back: what goes to the server's address and port, and what comes from them."""
+        """There and back: what goes to the server's address and port, and what comes from them; by name none yet."""
+        if given.domain:
+            return
         fixed = {"dscp": given.dscp, "protocol": PROTOCOLS[given.protocol] if given.protocol else None}
         if given.to is None and given.port is None:
             if any(value is not None for value in fixed.values()):

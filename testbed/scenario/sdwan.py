@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from testbed.scenario.base import Label, Name, Strict
+from testbed.scenario.base import Domain, Label, Name, Strict
 from testbed.scenario.impairment import Duration, LinkRate
 from testbed.scenario.srv6 import Color, Dscp
 from testbed.units import Ratio
@@ -114,6 +114,11 @@ class Application(Strict):
 
     sla_class: Name = Field(alias="class", description="A class of `classes`.", examples=["critical"])
     to: str | None = Field(default=None, description="A service or a node.", examples=["portal"])
+    domain: Domain | None = Field(
+        default=None,
+        description="What its servers are called: addresses that DNS gives for that name, or for all below it.",
+        examples=["*.video.example"],
+    )
     protocol: Literal["tcp", "udp", "icmp"] | None = Field(default=None, description="Protocol.", examples=["udp"])
     port: int | None = Field(default=None, ge=1, le=65535, description="The server's port.", examples=[80])
     dscp: Dscp | None = Field(default=None, description="DSCP that its packets come with.", examples=[46])
@@ -123,6 +128,8 @@ class Application(Strict):
     def _means_something(self) -> Application:
         if not self.model_fields_set - {"sla_class", "tenant"}:
             raise ValueError("want something to recognise it by, such as to: portal")
+        if self.to is not None and self.domain is not None:
+            raise ValueError("want to or domain: both say who the server is")
         if self.port is not None and self.protocol not in ("tcp", "udp"):
             raise ValueError("want protocol: tcp or udp with a port")
         return self

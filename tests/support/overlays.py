@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from itertools import combinations, permutations
 
+from controllers.flows import ReservedPort
 from controllers.joint.quality import Sla
 from controllers.sdwan.controller import Controller, Effect, Emit, Send
 from controllers.sdwan.network import (
@@ -136,6 +137,7 @@ class OverlayLab:
         self.controller = Controller(overlay)
         self.switches = {edge.name: OverlaySwitch() for edge in overlay.edges}
         self.events: list[Emit] = []
+        self.copies: list[tuple[str, Packet]] = []
         self.now = 0.0
         for edge in overlay.edges:
             if edge.name != without:
@@ -151,7 +153,7 @@ class OverlayLab:
         """The switch of an edge finds the controller."""
         dpid = self.overlay.edge[edge].dpid
         self.run(self.controller.switch_up(dpid))
-        self.run(self.controller.tables(dpid, self.switches[edge].state))
+        self.run(self.controller.tables(dpid, self.switches[edge].state, self.now))
 
     def run(self, effects: Iterable[Effect]) -> None:
         """Carry out what the controller wants."""
@@ -204,6 +206,8 @@ class OverlayLab:
         taken: list[str] = []
         while True:
             sent = self.switches[edge].outputs(packet, choose)
+            self.copies += [(edge, copied) for port, copied in sent if port == ReservedPort.CONTROLLER]
+            sent = [(port, passed) for port, passed in sent if port != ReservedPort.CONTROLLER]
             if not sent:
                 return Trail(tuple(taken), edge, None, packet)
             ((port, packet),) = sent

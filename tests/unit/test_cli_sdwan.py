@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,12 +20,14 @@ from controllers.joint.underlay import PolicyWays, Underlay, Way
 from controllers.northbound.overlay import ENDPOINTS, MeasurementsBody, OverlayOperations
 from controllers.northbound.server import application
 from controllers.sdwan.controller import Controller
-from controllers.sdwan.network import Demand
+from controllers.sdwan.network import Demand, Named
+from controllers.sdwan.recognition import Recognition
 from controllers.srv6.policy import PolicyId
 from testbed.cli import running, sdwan
 from testbed.errors import InputError, RunInvalidError
 from testbed.lab.ledger import LabRecord
 from testbed.lab.proc import ProcessId
+from tests.support.names import answer, datagram
 from tests.support.overlays import OverlayLab, make_overlay
 
 Found = TypeVar("Found")
@@ -96,6 +99,17 @@ def test_show_has_tunnels_with_their_slas_and_what_applications_take(lab: Overla
     assert "backup" not in text
     assert row(run("show", "--all"), "backup", "internet", "–")
     assert json.loads(run("show", "--json"))["transports"][0] == {"name": "mpls", "price": 10.0, "colors": []}
+
+
+def test_show_has_servers_that_were_recognised_by_name(lab: OverlayLab) -> None:
+    assert "Recognised" not in run("show")
+    backup = replace(lab.overlay.applications[1], named=Named("*.video.example"))
+    lab.controller.recognition = Recognition(replace(lab.overlay, applications=(backup,)))
+    told_by = datagram(answer("www.video.example", "www.video.example. 300 IN A 192.0.2.1"))
+    lab.controller.recognition.copied("acme", told_by, time.monotonic())
+    assert row(run("show"), "www.video.example", "192.0.2.1", "backup", "acme", "300")
+    (told,) = json.loads(run("show", "--json"))["recognised"]
+    assert (told["name"], told["address"], round(told["seconds"])) == ("www.video.example", "192.0.2.1", 300)
 
 
 def test_show_says_what_is_wrong_where_no_tunnel_is_good(lab: OverlayLab) -> None:

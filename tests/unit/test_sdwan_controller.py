@@ -203,7 +203,7 @@ def test_a_switch_that_nobody_knows_is_told_and_the_others_are_left_alone(lab: O
     before = [switch.changes for switch in lab.switches.values()]
     lab.run(lab.controller.switch_up(77))
     assert told(lab, "unknown_switch") == [Emit("unknown_switch", {"dpid": 77, "want": "one of 1 (a), 2 (b)"})]
-    assert lab.controller.tables(77, OverlaySwitch().state) == []
+    assert lab.controller.tables(77, OverlaySwitch().state, lab.now) == []
     assert [switch.changes for switch in lab.switches.values()] == before
 
 
@@ -214,5 +214,5 @@ def test_a_switch_that_comes_back_empty_gets_what_was_moved_meanwhile(lab: Overl
     lab.run(lab.controller.switch_up(edge.dpid))
     # It has no groups yet: what is moved now has to wait until its tables were read.
     lab.answer("a>b:mpls")
-    lab.run(lab.controller.tables(edge.dpid, lab.switches["a"].state))
+    lab.run(lab.controller.tables(edge.dpid, lab.switches["a"].state, lab.now))
     assert lab.send("a", "b").tunnels == ("a>b:internet",)

@@ -116,6 +116,28 @@ CASES: list[tuple[str, Change, list[str]]] = [
         lambda sdwan: sdwan["probing"].update(interval="1s"),
         ["sdwan.probing: got "],
     ),
+    (
+        "a server by its name and by another",
+        lambda sdwan: sdwan["applications"]["machines"].update(domain="machine.example"),
+        ["sdwan.applications.machines: got {'class': 'control', 'to': 'machine', 'domain': 'machine.example'}"],
+    ),
+    (
+        "names that DNS does not have",
+        lambda sdwan: sdwan["applications"].update(
+            {f"by-name{i}": {"class": "bulk", "domain": name} for i, name in enumerate(("*.*.example", "a_b.example"))}
+        ),
+        [
+            'sdwan.applications.by-name0.domain: got "*.*.example"; want a name of two labels or more of a-z, 0-9 and',
+            'sdwan.applications.by-name1.domain: got "a_b.example"; want a name of two labels or more of a-z, 0-9 and',
+        ],
+    ),
+    (
+        "an application by the name that another has",
+        lambda sdwan: sdwan["applications"].update(
+            {name: {"class": "bulk", "domain": "*.video.example"} for name in ("one", "two")}
+        ),
+        ["sdwan.applications.two: got what one is, too; want flows that no application before it has"],
+    ),
 ]
 
 

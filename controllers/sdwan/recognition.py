@@ -1,0 +1,129 @@
+"""Which addresses are an application's by name: what answers of DNS that pass an edge say, and how long it counts.
+
+An address is of every application that wants a name on the way to it, from the one that was asked for over its aliases
+(RFC 1034 §3.6.2). That counts for as long as the answer does, and a minute at least: who has asked uses it a while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+import dns.exception
+import dns.message
+import dns.name
+import dns.rdataclass
+import dns.rdatatype
+
+from controllers.sdwan.network import Overlay
+from controllers.sdwan.packets import datagram
+
+DNS_PORT = 53
+
+MOST = 1000
+"""Addresses that are known of a tenant; one more takes the place of the one that was heard of longest ago."""
+
+_SHORTEST_S, _LONGEST_S = 60, 0xFFFF
+"""How long an address counts: the longest is what a flow's idle timeout can say."""
+
+_WORTH_S = 10
+"""What tells of less than that much longer is no news: a popular name is asked for all the time."""
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """An address of a tenant that is an application's by `name`: it counts `until` then, its flows while they are used.
+
+    They go away after `idle_s` seconds without a packet.
+    """
+
+    tenant: str
+    application: str
+    address: IPv4Address | IPv6Address
+    name: str
+    idle_s: int
+    until: float = 0.0
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What is new, what counts longer than before, and what made place."""
+
+    new: list[Recognised] = field(default_factory=list)
+    prolonged: list[Recognised] = field(default_factory=list)
+    gone: list[Recognised] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Addresses, and the names that lead to them; `ttl` is in seconds, the least on the way."""
+
+    names: tuple[dns.name.Name, ...]
+    addresses: tuple[IPv4Address | IPv6Address, ...]
+    ttl: int
+
+
+_Table = dict[tuple[str, IPv4Address | IPv6Address], Recognised]
+
+
+class Recognition:
+    """What is known of all tenants; times are those of the controller's clock, in seconds."""
+
+    def __init__(self, overlay: Overlay) -> None:
+        # In the order of what was heard last, so that the oldest are in front.
+        self._known: dict[str, _Table] = {tenant.name: {} for tenant in overlay.tenants}
+        self._wanted = [(each, each.named.domain) for each in overlay.applications if each.named]
+
+    def current(self, now: float) -> tuple[Recognised, ...]:
+        """What counts."""
+        return tuple(each for table in self._known.values() for each in table.values() if each.until > now)
+
+    def copied(self, tenant: str, frame: bytes, now: float) -> Learned:
+        """A packet of a tenant has passed an edge."""
+        packet = datagram(frame)
+        answer = read_answer(packet.payload) if packet and packet.source_port == DNS_PORT else None
+        learned, table = Learned(), self._known[tenant]
+        for each in self._recognised(tenant, answer, now) if answer else ():
+            key = each.application, each.address
+            before = table.get(key)
+            if before and each.until - before.until < _WORTH_S:
+                continue
+            table.pop(key, None)
+            table[key] = each
+            (learned.prolonged if before and before.until > now else learned.new).append(each)
+        while len(table) > MOST:
+            learned.gone.append(table.pop(next(iter(table))))
+        return learned
+
+    def _recognised(self, tenant: str, answer: Answer, now: float) -> Iterator[Recognised]:
+        seconds = min(max(answer.ttl, _SHORTEST_S), _LONGEST_S)
+        for application, domain in self._wanted:
+            name = next((name for name in answer.names if fits(name, domain)), None)
+            if name is not None and application.tenant in (None, tenant):
+                text = name.to_text(omit_final_dot=True).lower()
+                for address in answer.addresses:
+                    yield Recognised(tenant, application.name, address, text, seconds, now + seconds)
+
+
+def read_answer(message: bytes) -> Answer | None:
+    """What a DNS message says about the addresses of the name that was asked for; None if it says nothing."""
+    try:
+        answer = dns.message.from_wire(message)
+        if not isinstance(answer, dns.message.QueryMessage):
+            return None
+        found = answer.resolve_chaining()
+    except (dns.exception.DNSException, ValueError):
+        return None
+    if found.answer is None or found.answer.rdclass != dns.rdataclass.IN:
+        return None
+    if found.answer.rdtype not in (dns.rdatatype.A, dns.rdatatype.AAAA):
+        return None
+    names = (*(alias.name for alias in found.cnames), found.canonical_name)
+    return Answer(names, tuple(ip_address(each.address) for each in found.answer), found.minimum_ttl)
+
+
+def fits(name: dns.name.Name, domain: str) -> bool:
+    """Whether a name is the one that is wanted, or one below it if that begins with `*.`."""
+    wanted = dns.name.from_text(domain.removeprefix("*."))
+    return name != wanted and name.is_subdomain(wanted) if domain.startswith("*.") else name == wanted
