@@ -7,17 +7,18 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from controllers.flows import Change, RemoveFlow, SwitchState
+from controllers.flows import Change, Counters, RemoveFlow, SwitchState
 from controllers.joint.model import Mode
 from controllers.joint.underlay import Underlay, Way
 from controllers.sdwan.accounting import cost, price, violated
+from controllers.sdwan.bandwidth import Bandwidth
 from controllers.sdwan.network import Demand, Overlay
 from controllers.sdwan.pipeline import moves, named, placed, program, recognised, tenant_of
 from controllers.sdwan.recognition import Learned, Recognised, Recognition
 from controllers.sdwan.reconcile import reconcile
 from controllers.sdwan.scheduling import Scheduling, policy_of
 from controllers.sdwan.steering import Placement, Steering
-from controllers.sdwan.telemetry import ClassWindow, Finding, SlaBroken, SlaMet, Telemetry, TunnelDown, TunnelUp
+from controllers.sdwan.telemetry import Bound, ClassWindow, Finding, SlaBroken, SlaMet, Telemetry, TunnelDown, TunnelUp
 from controllers.srv6.policy import PolicyId
 
 _REMEMBERED = 1000
@@ -102,7 +103,8 @@ class Controller:
 
     def __init__(self, overlay: Overlay) -> None:
         self.overlay = overlay
-        self.telemetry = Telemetry(overlay.probing, overlay.classes)
+        self.bandwidth = Bandwidth(overlay)
+        self.telemetry = Telemetry(overlay.probing, overlay.classes, self._available_bps)
         self._steering = Steering(overlay, self.telemetry)
         self._demand = {demand.name: demand for demand in overlay.demands}
         self._edges = {edge.dpid: edge.name for edge in overlay.edges}
@@ -185,6 +187,15 @@ class Controller:
         removed = recognised(self.overlay, edge, learned.gone)
         return (*added, *(RemoveFlow(flow.table, flow.match, flow.priority) for flow in removed))
 
+    def counted(self, dpid: int, counters: Counters, now: float) -> list[Effect]:
+        """What a switch has counted; windows are judged by it."""
+        if edge := self.edge_of(dpid):
+            self.bandwidth.counted(edge, counters, now)
+        return []
+
+    def _available_bps(self, tunnel: str, sla_class: str) -> float | None:
+        return self.bandwidth.available_bps(self.overlay.tunnel[tunnel], sla_class, self.placements)
+
     def liveness(self, tunnel: str, *, up: bool, now: float) -> list[Effect]:
         """A tunnel answers, or does not. One that has not answered yet has not failed: it may be coming up."""
         if tunnel in self._known:
@@ -224,7 +235,7 @@ class Controller:
         windows = tuple(windows)
         heard = [effect for window in windows for effect in self._heard(window, now)]
         seconds = self.overlay.probing.window_ms / 1000
-        demands = Counter(violated(self.overlay, self.placements, windows))
+        demands = Counter(violated(self.overlay, self.placements, windows, self._available_bps))
         news = [Emit("sla_violated", {"demand": name, "seconds": n * seconds}) for name, n in demands.items()]
         judged = (window for window in windows if now >= self._settled.get(window.tunnel, now))
         findings = tuple(finding for window in judged for finding in self.telemetry.window(window, now))
@@ -394,6 +405,8 @@ def _told(decision: DemandMoved) -> Emit:
 
 
 def _measured(broken: SlaBroken) -> str:
+    if broken.bound is Bound.BANDWIDTH_BPS:
+        return f"{broken.value / 1e6:.1f} Mbit/s available, {broken.limit / 1e6:g} Mbit/s at least"
     name, _, unit = broken.bound.value.partition("_")
     if not unit:
         return f"{name} {broken.value:.1%}, {broken.limit:.1%} at most"
