@@ -2,6 +2,8 @@
 
 A request that fails or takes too long is a sample with an error, and the next one follows in its slot; slots that pass
 meanwhile are left out. Runs until SIGTERM, which also ends a request that is under way, unrecorded.
+
+A name is resolved before its request begins, and again when the answer has expired; no resolver is timed along.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import math
 import signal
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
@@ -21,6 +24,7 @@ from urllib.parse import urlsplit
 
 from testbed.events import emit
 from traffic.process import STOP_SIGNALS, above_zero, open_samples
+from traffic.resolver import NoAddressError, Resolver
 from traffic.samples import HttpSample, http_line
 from traffic.sockets import set_dscp
 
@@ -29,9 +33,9 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True)
 class Target:
-    """Where to and what for; `address` is a literal, so that no resolver is timed along."""
+    """Where to and what for; `host` is an IP address, or a name of DNS."""
 
-    address: str
+    host: str
     port: int
     path: str
 
@@ -40,15 +44,23 @@ class Target:
         """From `http://203.0.113.10/?bytes=1000`; made to be an argparse `type`."""
         try:
             parts = urlsplit(url)
-            address = str(ipaddress.ip_address(parts.hostname or ""))
-            port = parts.port or 80
+            host, port = parts.hostname or "", parts.port or 80
         except ValueError:
-            parts, address, port = urlsplit(""), "", 0
-        if parts.scheme != "http":
+            parts, host, port = urlsplit(""), "", 0
+        if parts.scheme != "http" or not host:
             raise argparse.ArgumentTypeError(
-                f'got "{url}"; want http:// and an IP address, such as http://203.0.113.10/'
+                f'got "{url}"; want http:// and an IP address or a name, such as http://203.0.113.10/'
             )
-        return cls(address, port, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
+        return cls(host, port, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
+
+    @property
+    def by_name(self) -> bool:
+        """Whether its address has to be asked for."""
+        try:
+            ipaddress.ip_address(self.host)
+        except ValueError:
+            return True
+        return False
 
 
 class _Stopped(BaseException):
@@ -73,13 +85,19 @@ class _Stopwatch:
         return left
 
 
-def fetch(target: Target, seq: int, timeout: float, dscp: int = 0) -> HttpSample:
-    """Request `target` once and time it; `timeout` seconds bound the whole of it."""
+def fetch(
+    target: Target, seq: int, timeout: float, dscp: int = 0, address: Callable[[str], str] = lambda host: host
+) -> HttpSample:
+    """Request `target` once and time it; `timeout` seconds bound the whole of it. `address` resolves its host."""
+    try:
+        reached = address(target.host)
+    except NoAddressError as failure:
+        return HttpSample(seq, round(time.time(), 7), error=str(failure))
     sample = HttpSample(seq, round(time.time(), 7))
     watch = _Stopwatch(timeout)
-    connection = HTTPConnection(target.address, target.port, timeout=timeout)
+    connection = HTTPConnection(target.host, target.port, timeout=timeout)
     try:
-        connection.sock = _connected(target, dscp, timeout)
+        connection.sock = _connected((reached, target.port), dscp, timeout)
         sample = replace(sample, connect_ms=watch.elapsed_ms())
         transport = connection.sock  # the response takes it over from the connection
         transport.settimeout(watch.left())
@@ -96,25 +114,25 @@ def fetch(target: Target, seq: int, timeout: float, dscp: int = 0) -> HttpSample
         connection.close()
 
 
-def _connected(target: Target, dscp: int, timeout: float) -> socket.socket:
+def _connected(server: tuple[str, int], dscp: int, timeout: float) -> socket.socket:
     """A connection whose first packet has the DSCP already."""
-    connecting = socket.socket(socket.AF_INET6 if ":" in target.address else socket.AF_INET, socket.SOCK_STREAM)
+    connecting = socket.socket(socket.AF_INET6 if ":" in server[0] else socket.AF_INET, socket.SOCK_STREAM)
     try:
         set_dscp(connecting, dscp)
         connecting.settimeout(timeout)
-        connecting.connect((target.address, target.port))
+        connecting.connect(server)
     except OSError:
         connecting.close()
         raise
     return connecting
 
 
-def probe(target: Target, samples: TextIO, *, interval: float, timeout: float, dscp: int) -> Never:
+def probe(fetched: Callable[[int], HttpSample], samples: TextIO, *, interval: float) -> Never:
     """Request every `interval` seconds until an exception, such as a stop signal's, ends it."""
     start = time.monotonic()
     seq = 0
     while True:
-        samples.write(http_line(fetch(target, seq, timeout, dscp)))
+        samples.write(http_line(fetched(seq)))
         seq += 1
         slot = math.floor((time.monotonic() - start) / interval) + 1
         time.sleep(max(0.0, start + slot * interval - time.monotonic()))
@@ -122,16 +140,26 @@ def probe(target: Target, samples: TextIO, *, interval: float, timeout: float, d
 
 def main(argv: list[str] | None = None) -> None:
     """Probe until SIGTERM."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.url.by_name and arguments.resolver is None:
+        parser.error(f'--url: got the name "{arguments.url.host}"; want --resolver, or an IP address')
     try:
         for number in STOP_SIGNALS:
             signal.signal(number, _stop)
         with open_samples(arguments.samples) as samples:
             emit("ready", name=arguments.name)
-            every, patience = arguments.interval, arguments.timeout
-            probe(arguments.url, samples, interval=every, timeout=patience, dscp=arguments.dscp)
+            probe(_fetching(arguments), samples, interval=arguments.interval)
     except _Stopped:
         emit("stopped", name=arguments.name)
+
+
+def _fetching(arguments: argparse.Namespace) -> Callable[[int], HttpSample]:
+    target, patience = arguments.url, arguments.timeout
+    if not target.by_name:
+        return lambda seq: fetch(target, seq, patience, arguments.dscp)
+    resolver = Resolver(str(arguments.resolver), patience)
+    return lambda seq: fetch(target, seq, patience, arguments.dscp, resolver.address)
 
 
 def _stop(_number: int, _frame: FrameType | None) -> Never:
@@ -156,7 +184,8 @@ def _reason(failure: Exception) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m traffic.http_probe", description="Time HTTP requests.")
     parser.add_argument("--name", required=True, help="name of the measurement, repeated in the events")
-    parser.add_argument("--url", required=True, type=Target.parse, help="http:// and an IP address")
+    parser.add_argument("--url", required=True, type=Target.parse, help="http:// and an IP address or a name")
+    parser.add_argument("--resolver", type=ipaddress.ip_address, metavar="ADDRESS", help="the name server to ask")
     parser.add_argument("--samples", required=True, type=Path, metavar="FILE", help="JSON lines, one per request")
     parser.add_argument("--interval", type=above_zero, default=0.5, help="seconds between requests (default: 0.5)")
     parser.add_argument("--dscp", type=int, choices=range(64), default=0, metavar="0..63", help="of its packets")

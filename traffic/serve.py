@@ -1,4 +1,4 @@
-"""`python -m traffic.serve`: the services of one host: HTTP and STAMP reflectors on the addresses given.
+"""`python -m traffic.serve`: the services of one host: HTTP, STAMP reflectors and DNS on the addresses given.
 
 HTTP answers any GET with a body of `?bytes=N` octets and the host's name in `X-Served-By`. A thread per socket: each
 reflector blocks in recvmsg, so a probe is answered as soon as the kernel has it.
@@ -21,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 from testbed.events import emit
+from traffic import nameserver
 from traffic.process import STOP_SIGNALS, Endpoint, hold_stop_signals
 from traffic.sockets import receive, stamped_udp
 from traffic.stamp import MalformedPacketError, ReflectorMode, SessionReflector, stamp_departure
@@ -105,7 +106,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = _parser().parse_args(argv)
     hold_stop_signals()
     threading.excepthook = _end_the_process
-    loops = [*_http_loops(arguments), *_stamp_loops(arguments)]
+    loops = [*_http_loops(arguments), *_stamp_loops(arguments), *_dns_loops(arguments)]
     for loop in loops:
         threading.Thread(target=loop, daemon=True).start()
     emit("ready", name=arguments.name, services=len(loops))
@@ -125,6 +126,15 @@ def _stamp_loops(arguments: argparse.Namespace) -> Iterator[Callable[[], None]]:
             yield partial(reflect_for_ever, stamped_udp(local, ipv6=local.is_ipv6), SessionReflector(mode))
 
 
+def _dns_loops(arguments: argparse.Namespace) -> Iterator[Callable[[], None]]:
+    known = nameserver.zone(arguments.record)
+    for local in arguments.dns:
+        with _bind_errors("DNS", local):
+            udp = socket.socket(socket.AF_INET6 if local.is_ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
+            udp.bind((local.address, local.port))
+            yield partial(nameserver.answer_for_ever, udp, known)
+
+
 @contextmanager
 def _bind_errors(service: str, local: Endpoint) -> Iterator[None]:
     try:
@@ -140,12 +150,15 @@ def _end_the_process(failure: threading.ExceptHookArgs) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m traffic.serve", description="Serve HTTP and reflect STAMP probes.")
+    parser = argparse.ArgumentParser(prog="python -m traffic.serve", description="Serve HTTP, STAMP and DNS.")
     parser.add_argument("--name", required=True, help="what X-Served-By says")
-    for service in ("--http", "--stamp"):
+    for service in ("--http", "--stamp", "--dns"):
         parser.add_argument(
             service, type=Endpoint.parse, action="append", default=[], metavar="ADDRESS:PORT", help="may be repeated"
         )
+    parser.add_argument(
+        "--record", type=nameserver.record, action="append", default=[], metavar="NAME=ADDRESS", help="what DNS answers"
+    )
     parser.add_argument("--body-bytes", type=int, default=10_000, help="of a body without ?bytes=N (default: 10000)")
     parser.add_argument("--stateless", action="store_true", help="reflect the sender's sequence numbers (RFC 8762 §4)")
     return parser

@@ -13,7 +13,7 @@ from testbed.errors import Problem
 from testbed.graph import CPES, Graph, Node, Role
 from testbed.plan.addressing import Subnet
 from testbed.plan.sdwan import lan_ports, tenant_of
-from testbed.scenario.model import Scenario
+from testbed.scenario.model import HttpProbe, Probe, Scenario
 from testbed.scenario.sdwan import Sdwan
 
 FUNCTIONS = (Role.GNB, Role.UPF, Role.SMF)
@@ -99,6 +99,18 @@ class Connectivity:
             elif not any(self._joined(sender, host) for host in hosts):
                 got = f'"{probe.to}", served by {", ".join(hosts)}'
                 yield Problem(f"probes.{name}.to", got, f"a service that {sender} can reach")
+            elif (unheard := self._unheard(probe, sender)) is not None:
+                yield Problem(f"probes.{name}.to", unheard, f"a name server that {sender} can reach")
+
+    def _unheard(self, probe: Probe, sender: str) -> str | None:
+        """Whom a probe to a name would ask in vain."""
+        server, service = self.scenario.name_server, self.scenario.services[probe.to]
+        if not isinstance(probe, HttpProbe) or not service.names or server is None:
+            return None
+        hosts = [host for host in server.hosts if host in self._islands]
+        if not hosts or any(self._joined(sender, host) for host in hosts):
+            return None
+        return f'"{probe.to}", whose name {", ".join(hosts)} would be asked for'
 
     def _sender(self, source: str) -> str | None:
         """The node whose addresses a probe's packets leave by: a UE's PSA; None where other checks complain already."""

@@ -15,10 +15,10 @@ import yaml
 from testbed.graph import CPES, Role
 from testbed.plan.addressing import MANAGEMENT4
 from testbed.plan.model import LinkEnd, PlannedLink, PlannedNode, PlannedProcess
-from testbed.scenario.model import Core, HttpProbe, Scenario, StampProbe
+from testbed.scenario.model import Core, HttpProbe, Scenario, Service, StampProbe
 
 SBI_PORT, GNB_PORT, OPENFLOW_PORT = 7777, 7778, 6653
-HTTP_PORT, STAMP_PORT = 80, 862
+HTTP_PORT, STAMP_PORT, DNS_PORT = 80, 862, 53
 
 CONTROLLER = "controller"
 """The controller's process; its northbound's socket in the lab's directory is called after it."""
@@ -84,14 +84,26 @@ def plan_probes(scenario: Scenario) -> Iterator[PlannedProcess]:
     for name, probe in scenario.probes.items():
         address = _bracketed(scenario.services[probe.to].address)
         dscp = ("--dscp", str(probe.dscp)) if probe.dscp else ()
+        target: tuple[str, ...]
         match probe:
             case StampProbe():
                 target = ("traffic.stamp_sender", "--to", f"{address}:{STAMP_PORT}", "--rate", str(probe.rate))
             case HttpProbe():
-                url = f"http://{address}:{HTTP_PORT}/?bytes={probe.bytes}"
-                target = ("traffic.http_probe", "--url", url, "--interval", f"{probe.interval / 1000:g}")
+                url = f"http://{_called(scenario, probe.to)}:{HTTP_PORT}/?bytes={probe.bytes}"
+                asked = _resolver(scenario) if scenario.services[probe.to].names else ()
+                target = ("traffic.http_probe", "--url", url, *asked, "--interval", f"{probe.interval / 1000:g}")
         argv = ("{python}", "-m", *target, *dscp, "--name", name, "--samples", f"{{run}}/samples/{name}.jsonl")
         yield PlannedProcess(f"probe-{name}", probe.source, argv)
+
+
+def _called(scenario: Scenario, service: str) -> str:
+    """By what HTTP finds a service: its first name, or its address."""
+    found = scenario.services[service]
+    return found.names[0] if found.names else _bracketed(found.address)
+
+
+def _resolver(scenario: Scenario) -> tuple[str, ...]:
+    return ("--resolver", str(scenario.name_server.address)) if scenario.name_server else ()
 
 
 def plan_link_probe(interval_ms: float | None, links: Iterable[PlannedLink]) -> Iterator[PlannedProcess]:
@@ -155,13 +167,25 @@ def _bracketed(address: IPv4Address | IPv6Address) -> str:
 def _servers(scenario: Scenario) -> Iterator[PlannedProcess]:
     hosts = {host for service in scenario.services.values() for host in service.hosts}
     for host in sorted(hosts):
-        addresses = [_bracketed(service.address) for service in scenario.services.values() if host in service.hosts]
-        listen = [
-            argument
-            for address in addresses
-            for argument in ("--http", f"{address}:{HTTP_PORT}", "--stamp", f"{address}:{STAMP_PORT}")
-        ]
+        served = [service for service in scenario.services.values() if host in service.hosts]
+        listen = [argument for service in served for argument in _listening(service)]
+        if any(service.dns for service in served):
+            listen += _records(scenario)
         yield PlannedProcess(f"serve-{host}", host, ("{python}", "-m", "traffic.serve", "--name", host, *listen))
+
+
+def _listening(service: Service) -> Iterator[str]:
+    address = _bracketed(service.address)
+    yield from ("--http", f"{address}:{HTTP_PORT}", "--stamp", f"{address}:{STAMP_PORT}")
+    if service.dns:
+        yield from ("--dns", f"{address}:{DNS_PORT}")
+
+
+def _records(scenario: Scenario) -> Iterator[str]:
+    """What its name server knows."""
+    for service in scenario.services.values():
+        for name in service.names:
+            yield from ("--record", f"{name}={service.address}")
 
 
 def _function(node: PlannedNode, package: str, config: dict[str, Any]) -> PlannedProcess:

@@ -61,6 +61,7 @@ class References:
         yield from self._addresses()
         yield from self._controller()
         yield from self._service_hosts()
+        yield from self._names()
         yield from self._probes()
         yield from self._flows_and_captures()
         yield from self._timeline()
@@ -167,6 +168,22 @@ class References:
                 yield from self._with_role(Role.HOST).check(where, host)
                 if host in service.hosts[:index]:
                     yield Problem(where, f'"{host}" a second time', "each host once")
+
+    def _names(self) -> Iterator[Problem]:
+        """Each name means one service, and one name server knows it."""
+        services = self.scenario.services
+        servers = [name for name, service in services.items() if service.dns]
+        for name in servers[1:]:
+            yield Problem(f"services.{name}.dns", f"true, as {servers[0]} has", "one name server")
+        owner: dict[str, str] = {}
+        for name, service in services.items():
+            where = f"services.{name}.names"
+            if service.names and not servers and not any(path.startswith("services") for path in self._left_out):
+                yield Problem(where, f"{', '.join(service.names)}, and no name server", "a service with dns: true")
+            for index, called in enumerate(service.names):
+                if called in owner:
+                    yield Problem(f"{where}[{index}]", f'"{called}", as {owner[called]} is called', "each name once")
+                owner.setdefault(called, name)
 
     def _probes(self) -> Iterator[Problem]:
         for name, probe in self.scenario.probes.items():

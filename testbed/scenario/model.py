@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, IPvAnyAddress, model_validator
 
 from testbed.scenario import expectation
-from testbed.scenario.base import Label, Name, Strict
+from testbed.scenario.base import HostName, Label, Name, Strict
 from testbed.scenario.impairment import Links
 from testbed.scenario.sdwan import Sdwan
 from testbed.scenario.srv6 import Dscp, Srv6
@@ -120,6 +120,14 @@ class Service(Strict):
         description="The service's address.", examples=["203.0.113.10", "2001:db8::10"]
     )
     hosts: list[Name] = Field(min_length=1, description="The hosts that serve it.", examples=[["app1", "mec1"]])
+    names: list[HostName] = Field(
+        default_factory=list,
+        description="What it is called in DNS; HTTP probes ask for the first name.",
+        examples=[["portal.example"]],
+    )
+    dns: bool = Field(
+        default=False, description="A name server, too: it answers on UDP 53 for all names.", examples=[True]
+    )
 
 
 class _Probe(Strict):
@@ -251,6 +259,11 @@ class Scenario(Strict):
         description="What has to hold.",
         examples=[["before.ue1-portal.rtt_ms.p50 > 20 ms"]],
     )
+
+    @property
+    def name_server(self) -> Service | None:
+        """The service that answers for names."""
+        return next((service for service in self.services.values() if service.dns), None)
 
     def windows(self) -> tuple[str, ...]:
         """The names of the timeline's windows, in order."""

@@ -189,6 +189,33 @@ def test_http_requests_are_timed_and_name_their_server(nodes: list[Node], tmp_pa
         assert 0 < sample.connect_ms < sample.ttfb_ms <= sample.total_ms
 
 
+@pytest.mark.parametrize("family", ["address", "address6"])
+def test_a_name_is_resolved_and_told_to_the_server(nodes: list[Node], tmp_path: Path, family: str) -> None:
+    ue, app = nodes
+    samples = tmp_path / "samples.jsonl"
+    dns = ("--dns", f"{app.address}:53", "--record", f"app1.example={getattr(app, family)}")
+    by_name = ("--resolver", app.address, "--interval", "0.02")
+    with serve(app, *dns), probe_http(ue, "http://app1.example/", samples, *by_name) as probe:
+        found = http_until(probe, samples, 5)
+    assert {sample.error for sample in found} == {None}
+    with serve(app, *dns), probe_http(ue, "http://app2.example/", samples, *by_name) as probe:
+        found = http_until(probe, samples, 2)
+    assert {sample.error for sample in found} == {"no address of app2.example"}
+
+
+def test_the_host_that_is_asked_for_is_in_the_request(nodes: list[Node], tmp_path: Path) -> None:
+    ue, app = nodes
+    with netns.entered(app.namespace):
+        listener = socket.create_server((app.address, 8080))
+    dns = ("--dns", f"{app.address}:53", "--record", f"app1.example={app.address}")
+    arguments = ("http://app1.example:8080/", tmp_path / "samples.jsonl", "--resolver", app.address)
+    with listener, serve(app, *dns), probe_http(ue, *arguments) as probe:
+        accepted, _ = listener.accept()
+        with accepted:
+            assert b"\r\nHost: app1.example:8080\r\n" in accepted.recv(4096)
+        assert probe.end() == 0
+
+
 def test_body_is_as_long_as_the_server_was_told(nodes: list[Node], tmp_path: Path) -> None:
     ue, app = nodes
     samples = tmp_path / "samples.jsonl"
@@ -306,6 +333,7 @@ def test_port_in_use_is_one_clear_message(nodes: list[Node], service: str) -> No
         ("stamp_sender", ("--to", "10.0.0.1:862", "--rate", "0", "--samples", "s", "--name", "m"), "above zero"),
         ("serve", ("--name", "app1", "--http", "80"), "want ADDRESS:PORT"),
         ("http_probe", ("--url", "ftp://10.0.0.1/", "--samples", "s", "--name", "m"), "want http://"),
+        ("http_probe", ("--url", "http://a.example/", "--samples", "s", "--name", "m"), "want --resolver"),
     ],
 )
 def test_bad_arguments_are_refused(module: str, arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:

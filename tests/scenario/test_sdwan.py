@@ -43,6 +43,17 @@ def test_blackouts_and_brownouts_move_applications_and_nothing_else(tmp_path: Pa
     assert {"machines", "cameras"} <= moved
 
 
+def test_applications_are_recognised_by_name_and_outlive_the_controller(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run(SCENARIOS / "named-applications.yml", out)
+    found = {(each["application"], each["name"], each["address"]) for each in events(out, "recognised")}
+    assert found == {
+        ("intranet", "portal.example", "203.0.113.10"),
+        ("streaming", "www.video.example", "2001:db8::20"),
+    }
+    assert [each["changes"] for each in events(out, "edge_programmed")[2:]] == [0, 0]
+
+
 def test_a_branch_behind_a_nat_ends_on_lte_and_comes_back(tmp_path: Path) -> None:
     out = tmp_path / "run"
     run(SCENARIOS / "branch-office.yml", out)

@@ -77,6 +77,24 @@ CASES: list[tuple[str, Change, list[str]]] = [
         ['links.override[0].preset: got "starlink"; want a preset: radio, access, backhaul,'],
     ),
     ("no list", setting("links.override", {"link": "m1-m2"}), ["links.override: got {'link': 'm1-m2'}; want a list"]),
+    (
+        "a name that nobody knows",
+        setting("services.portal.names", ["portal.example"]),
+        ["services.portal.names: got portal.example, and no name server; want a service with dns: true"],
+    ),
+    (
+        "two services with one name, and two name servers",
+        lambda data: [each.update(dns=True, names=["portal.example"]) for each in data["services"].values()],
+        [
+            "services.archive.dns: got true, as portal has; want one name server",
+            'services.archive.names[0]: got "portal.example", as portal is called; want each name once',
+        ],
+    ),
+    (
+        "what is no name",
+        setting("services.portal.names", ["Portal"]),
+        ['services.portal.names[0]: got "Portal"; want a name of two labels or more of a-z, 0-9 and "-"'],
+    ),
     ("no hosts", setting("services.portal.hosts", []), ["services.portal.hosts: got []; want at least 1 of them"]),
     (
         "two steps in one",
@@ -413,7 +431,7 @@ def test_what_a_misspelt_key_stands_for_is_not_missing() -> None:
 
     (found,) = problems(changed(change))
     assert str(found) == (
-        'services.archive.adress: got an unknown key; want one of address, hosts (did you mean "address"?)'
+        'services.archive.adress: got an unknown key; want one of address, dns, hosts, names (did you mean "address"?)'
     )
 
 

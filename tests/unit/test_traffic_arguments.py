@@ -47,13 +47,15 @@ def test_what_is_no_endpoint(text: str) -> None:
         ("http://203.0.113.10", Target("203.0.113.10", 80, "/")),
         ("http://203.0.113.10:8080/a?bytes=9", Target("203.0.113.10", 8080, "/a?bytes=9")),
         ("http://[2001:db8::1]/", Target("2001:db8::1", 80, "/")),
+        ("http://portal.example:8080/", Target("portal.example", 8080, "/")),
     ],
 )
 def test_url(url: str, wanted: Target) -> None:
     assert Target.parse(url) == wanted
+    assert wanted.by_name == ("portal" in url)
 
 
-@pytest.mark.parametrize("url", ["", "203.0.113.10", "https://203.0.113.10/", "http://app1/", "http://203.0.113.10:x/"])
+@pytest.mark.parametrize("url", ["", "203.0.113.10", "https://203.0.113.10/", "http:///a", "http://203.0.113.10:x/"])
 def test_what_is_no_url(url: str) -> None:
     with pytest.raises(ArgumentTypeError, match="want http:// and an IP address"):
         Target.parse(url)
