@@ -74,7 +74,9 @@ class OverlayShell:
 
     def copied(self, packet: PacketIn) -> None:
         """A switch has copied a packet that it has passed on."""
-        self.happens(lambda core, now: core.copied(packet.datapath.dpid, packet.metadata, packet.data, now))
+        self.happens(
+            lambda core, now: core.copied(packet.datapath.dpid, packet.port, packet.metadata, packet.data, now)
+        )
 
     def disconnected(self, datapath: Datapath) -> None:
         """A connection has ended."""

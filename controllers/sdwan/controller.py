@@ -11,9 +11,11 @@ from controllers.flows import Change, RemoveFlow, SwitchState
 from controllers.joint.model import Mode
 from controllers.joint.underlay import Underlay, Way
 from controllers.sdwan.accounting import cost, price, violated
+from controllers.sdwan.named import flows_of, tenant_behind, tenant_of
+from controllers.sdwan.named import wanted as wanted_by_name
 from controllers.sdwan.network import Demand, Overlay
-from controllers.sdwan.pipeline import moves, named, placed, program, recognised, tenant_of
-from controllers.sdwan.recognition import Learned, Recognised, Recognition
+from controllers.sdwan.pipeline import moves, placed, program
+from controllers.sdwan.recognition import Connection, Learned, Recognised, Recognition
 from controllers.sdwan.reconcile import reconcile
 from controllers.sdwan.scheduling import Scheduling, policy_of
 from controllers.sdwan.steering import Placement, Steering
@@ -154,7 +156,7 @@ class Controller:
         if edge not in self.programmed and self.mode is Mode.OVERLAY:
             self._take_over(edge, found)
         wanted_there = program(self.overlay, edge, self.placements)
-        by_name = named(self.overlay, edge, self.recognition.current(now), found.flows)
+        by_name = wanted_by_name(self.overlay, edge, self.recognition.current(now), found.flows)
         changes = reconcile(found, replace(wanted_there, flows=(*wanted_there.flows, *by_name)))
         told = [Emit("edge_programmed", {"edge": edge, "changes": len(changes)})]
         wanted = changes or edge in self._unread
@@ -170,19 +172,28 @@ class Controller:
         # Nothing was steered there before it had told what it has.
         self._taken_over |= {demand.name for demand in self.overlay.demands if demand.source == edge}
 
-    def copied(self, dpid: int, metadata: int, frame: bytes, now: float) -> list[Effect]:
-        """A packet passed an edge: it may tell which application a server's address is of."""
-        tenant = tenant_of(self.overlay, metadata)
-        if self.edge_of(dpid) is None or tenant is None:
+    def copied(self, dpid: int, port: int, metadata: int, frame: bytes, now: float) -> list[Effect]:
+        """A packet has come to an edge's port: it may tell of which application an address or a connection is.
+
+        One with `metadata` is on its way out of the edge.
+        """
+        edge = self.overlay.edge.get(self.edge_of(dpid) or "")
+        if edge is None:
             return []
-        learned = self.recognition.copied(tenant, frame, now)
-        sends = [Send(edge, self._learned(edge, learned)) for edge in sorted(self.programmed - self._unread)]
-        news = [Emit("recognised", _named(each)) for each in learned.new]
-        return [*(send for send in sends if send.changes), *news]
+        if leaving := tenant_of(self.overlay, metadata):
+            learned = self.recognition.answered(leaving, frame, now)
+        elif entering := tenant_behind(edge, port):
+            learned = self.recognition.first(entering, edge.name, port, frame, now)
+        else:
+            return []
+        sends = [Send(each, self._learned(each, learned)) for each in sorted(self.programmed - self._unread)]
+        named: list[Recognised | Connection] = [*learned.new]
+        named += [each for each in learned.connections if each.application]
+        return [*(send for send in sends if send.changes), *(Emit("recognised", _named(each)) for each in named)]
 
     def _learned(self, edge: str, learned: Learned) -> tuple[Change, ...]:
-        added = recognised(self.overlay, edge, (*learned.new, *learned.prolonged))
-        removed = recognised(self.overlay, edge, learned.gone)
+        added = flows_of(self.overlay, edge, (*learned.new, *learned.prolonged, *learned.connections))
+        removed = flows_of(self.overlay, edge, learned.gone)
         return (*added, *(RemoveFlow(flow.table, flow.match, flow.priority) for flow in removed))
 
     def liveness(self, tunnel: str, *, up: bool, now: float) -> list[Effect]:
@@ -370,9 +381,12 @@ def _on(tunnel: str | None) -> Placement:
     return Placement(((tunnel, 1),) if tunnel else ())
 
 
-def _named(found: Recognised) -> dict[str, object]:
+def _named(found: Recognised | Connection) -> dict[str, object]:
     fields = {"tenant": found.tenant, "application": found.application, "name": found.name}
-    return fields | {"address": str(found.address), "seconds": found.idle_s}
+    if isinstance(found, Recognised):
+        return fields | {"address": str(found.address), "seconds": found.idle_s}
+    ends = {"address": found.server, "client": found.client}
+    return fields | {end: str(prefix.network_address) for end, prefix in ends.items()} | {"port": found.server_port}
 
 
 def _event(finding: Finding) -> Emit:
