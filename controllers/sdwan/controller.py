@@ -188,7 +188,7 @@ class Controller:
             return []
         sends = [Send(each, self._learned(each, learned)) for each in sorted(self.programmed - self._unread)]
         named: list[Recognised | Connection] = [*learned.new]
-        named += [each for each in learned.connections if each.application]
+        named += [each for each in learned.connections if each.application and not self.recognition.expected(each)]
         return [*(send for send in sends if send.changes), *(Emit("recognised", _named(each)) for each in named)]
 
     def _learned(self, edge: str, learned: Learned) -> tuple[Change, ...]:

@@ -111,6 +111,10 @@ class Recognition:
         """What counts."""
         return tuple(each for table in self._known.values() for each in table.values() if each.until > now)
 
+    def expected(self, connection: Connection) -> bool:
+        """Whether the server's address says as much as the connection's name: then it is no news."""
+        return (connection.application, connection.server.network_address) in self._known[connection.tenant]
+
     def first(self, tenant: str, edge: str, port: int, frame: bytes, now: float) -> Learned:
         """A host of a tenant behind a port of an edge has sent a packet of a connection that nothing is known of."""
         packet = segment(frame)

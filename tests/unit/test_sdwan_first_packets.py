@@ -170,6 +170,13 @@ def test_a_packet_without_data_says_nothing_and_the_next_one_is_looked_at(lab: O
     assert takes(lab) == ("internet", "internet")
 
 
+def test_a_connection_to_an_address_that_is_known_is_no_news(lab: OverlayLab) -> None:
+    told = datagram(answer(WWW, f"{WWW}. 300 IN A {host(OVERLAY, 'b')}"))
+    lab.run(lab.controller.copied(1, 1001, 1 << 16, told, lab.now))
+    sends(lab, client_hello(WWW))
+    assert len([event for event in lab.events if event.kind == "recognised"]) == 1
+
+
 def test_what_is_said_twice_in_a_moment_is_looked_at_once(lab: OverlayLab) -> None:
     for _ in range(2):
         sends(lab, client_hello(WWW))

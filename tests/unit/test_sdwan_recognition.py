@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, ip_address
 
 import dns.name
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controllers.flows import CONTROLLER_METER, IPV6, TCP, AddFlow, Match
-from controllers.sdwan.network import Application, Named
+from controllers.sdwan.network import Application, Named, Reach
 from controllers.sdwan.pipeline import BY_NAME, CLASSIFY
 from controllers.sdwan.recognition import MOST, Recognition, fits, read_answer
 from tests.support.names import answer, datagram
@@ -195,6 +195,15 @@ def test_answers_go_on_to_the_host_and_are_copied_where_they_leave(lab: OverlayL
     assert [edge for edge, _ in lab.copies] == ["b", "a"]
 
 
+def test_an_answer_within_a_prefix_goes_to_the_longer_one(lab: OverlayLab) -> None:
+    edge = OVERLAY.edge["b"]
+    wider = Reach(IPv4Network(f"{HERE}/31", strict=False), "02:00:00:00:00:77")
+    lan = replace(edge.lans[0], reaches=(*edge.lans[0].reaches, wider))
+    lab = OverlayLab(replace(OVERLAY, edges=(OVERLAY.edges[0], replace(edge, lans=(lan,)))))
+    assert lab.send("a", "b", source_port=53).packet.eth_dst == edge.lans[0].reaches[0].mac
+    assert lab.send("a", "b").packet.eth_dst == edge.lans[0].reaches[0].mac
+
+
 def test_what_is_copied_has_a_bound_and_nothing_is_copied_for_nobody(lab: OverlayLab) -> None:
     assert CONTROLLER_METER in lab.switches["a"].meters
     without = OverlayLab(make_overlay({"a": BOTH, "b": BOTH}))
@@ -277,6 +286,12 @@ def test_an_edge_that_comes_back_gets_what_was_learned_meanwhile() -> None:
     lab.now = 301
     lab.connect("b")
     assert by_name(lab.switches["b"].state.flows) == []
+
+
+def test_flows_last_longer_when_the_answer_does(lab: OverlayLab) -> None:
+    for ttl in (300, 600):
+        tell(lab, asked(WWW, f"{WWW}. {ttl} IN A {HERE}"))
+        assert {flow.idle_timeout_s for flow in by_name(lab.switches["b"].state.flows)} == {ttl}
 
 
 def test_what_makes_place_loses_its_flows(lab: OverlayLab) -> None:
