@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from ipaddress import IPv4Network, IPv6Network
 
@@ -230,6 +231,22 @@ FlowChange = AddFlow | RemoveFlows | RemoveFlow
 GroupChange = AddGroup | ModifyGroup | RemoveGroup
 MeterChange = AddMeter | ModifyMeter | RemoveMeter
 Change = FlowChange | GroupChange | MeterChange | Barrier
+
+
+@dataclass(frozen=True)
+class Count:
+    """Packets and octets, of a counter that only rises until what it counts is made anew."""
+
+    packets: int
+    octets: int
+
+
+@dataclass(frozen=True)
+class Counters:
+    """Of a switch, or some of it: what came in by ports, and what left by the buckets of groups."""
+
+    ports: Mapping[int, Count] = field(default_factory=dict)
+    groups: Mapping[int, tuple[Count, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

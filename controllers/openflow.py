@@ -21,6 +21,8 @@ from controllers.flows import (
     Barrier,
     Bucket,
     Change,
+    Count,
+    Counters,
     DecTtl,
     Group,
     GroupKind,
@@ -105,6 +107,25 @@ def with_part(state: SwitchState, reply: Any) -> SwitchState:
         case parser.OFPFlowStatsReply():
             return replace(state, flows=(*state.flows, *map(read_flow, reply.body)))
     return state
+
+
+def counter_requests(datapath: Any) -> tuple[Any, Any]:
+    """What asks a switch for what its ports and its groups have counted; each answer may come in several parts."""
+    return (
+        parser.OFPPortStatsRequest(datapath, 0, ofp.OFPP_ANY),
+        parser.OFPGroupStatsRequest(datapath, 0, ofp.OFPG_ALL),
+    )
+
+
+def read_counters(reply: Any) -> Counters:
+    """What one part of an answer to `counter_requests` says."""
+    if isinstance(reply, parser.OFPPortStatsReply):
+        return Counters(ports={each.port_no: Count(each.rx_packets, each.rx_bytes) for each in reply.body})
+    groups = {
+        each.group_id: tuple(Count(bucket.packet_count, bucket.byte_count) for bucket in each.bucket_stats)
+        for each in reply.body
+    }
+    return Counters(groups=groups)
 
 
 def more_follows(reply: Any) -> bool:

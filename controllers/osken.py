@@ -34,7 +34,7 @@ from os_ken.lib import hub
 from os_ken.ofproto import ofproto_v1_3
 
 from controllers import openflow
-from controllers.flows import Change, SwitchState
+from controllers.flows import Change, Counters, SwitchState
 
 _log = logging.getLogger(__name__)
 
@@ -73,6 +73,11 @@ class Datapath:
         for request in openflow.state_requests(self._connection):
             self._connection.send_msg(request)
 
+    def ask_counters(self) -> None:
+        """Ask for what its ports and groups have counted; the answer comes as `Counted` events, each a part of it."""
+        for request in openflow.counter_requests(self._connection):
+            self._connection.send_msg(request)
+
     def send(self, changes: Iterable[Change]) -> None:
         """Queue the changes, in this order; what the switch refuses comes back as a `Refused` event."""
         for change in changes:
@@ -85,6 +90,14 @@ class Tables:
 
     datapath: Datapath
     state: SwitchState
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What a switch has counted."""
+
+    datapath: Datapath
+    counters: Counters
 
 
 @dataclass(frozen=True)
@@ -150,6 +163,12 @@ def on_tables(handler: Callable[[AnyApp, Tables], None]) -> Callable[[AnyApp, An
         ofp_event.EventOFPFlowStatsReply,
     ]
     return _on(replies, [MAIN_DISPATCHER], handler, _tables)
+
+
+def on_counted(handler: Callable[[AnyApp, Counted], None]) -> Callable[[AnyApp, Any], None]:
+    """Mark the method to call with each part of what a switch answers to `Datapath.ask_counters`."""
+    replies = [ofp_event.EventOFPPortStatsReply, ofp_event.EventOFPGroupStatsReply]
+    return _on(replies, [MAIN_DISPATCHER], handler, _counted)
 
 
 def on_flow_removed(handler: Callable[[AnyApp, Datapath], None]) -> Callable[[AnyApp, Any], None]:
@@ -258,6 +277,10 @@ def _tables(event: Any) -> Tables | None:
     connection.tables = openflow.with_part(connection.tables, message)
     complete = isinstance(event, ofp_event.EventOFPFlowStatsReply) and not openflow.more_follows(message)
     return Tables(Datapath(connection), connection.tables) if complete else None
+
+
+def _counted(event: Any) -> Counted:
+    return Counted(Datapath(event.msg.datapath), openflow.read_counters(event.msg))
 
 
 def _removed(event: Any) -> Datapath | None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from controllers.flows import SwitchState
+from controllers.flows import Counters, SwitchState
 from controllers.joint import underlay as joint
 from controllers.joint.model import Mode
 from controllers.northbound.overlay import MeasurementsBody, liveness, windows
@@ -25,6 +25,10 @@ _UNDERLAY_WITHIN_S = 5.0
 """It answers in milliseconds, unless it is stuck."""
 
 
+_COUNT_EVERY_S = 1.0
+"""Or when measurements come, if that is seldomer."""
+
+
 class OverlayShell:
     """Joins the core to the switches below it and the API above it."""
 
@@ -34,6 +38,7 @@ class OverlayShell:
         self._asked: dict[Datapath, bool] = {}
         """Switches that have not answered yet what they have; True if something has changed there meanwhile."""
         self._lock = threading.Lock()
+        self._count_at = 0.0
 
     async def read(self, look: Callable[[Controller], Found]) -> Found:
         """What `look` finds in the core."""
@@ -46,6 +51,7 @@ class OverlayShell:
         for tunnel, up in liveness(body, overlay):
             self.happens(lambda core, now, tunnel=tunnel, up=up: core.liveness(tunnel, up=up, now=now))  # type: ignore[misc]
         self.happens(lambda core, now: core.measured(windows(body, overlay), now))
+        self._count()
 
     async def set_mode(self, mode: Mode) -> None:
         """Begin anew in a mode."""
@@ -77,6 +83,20 @@ class OverlayShell:
         self.happens(
             lambda core, now: core.copied(packet.datapath.dpid, packet.port, packet.metadata, packet.data, now)
         )
+
+    def counted(self, datapath: Datapath, counters: Counters) -> None:
+        """A switch has told what it has counted."""
+        self.happens(lambda core, now: core.counted(datapath.dpid, counters, now))
+
+    def _count(self) -> None:
+        """Ask switches for their counters, if that was a while ago."""
+        with self._lock:
+            if (now := time.monotonic()) < self._count_at:
+                return
+            self._count_at = now + _COUNT_EVERY_S
+            datapaths = list(self._datapaths.values())
+        for datapath in datapaths:
+            datapath.ask_counters()
 
     def disconnected(self, datapath: Datapath) -> None:
         """A connection has ended."""

@@ -9,6 +9,9 @@ A probe that is alone costs several times what one among many does, so they leav
 the next burst leaves, or when a probe would be given up: a tunnel is found down lost × interval + timeout after it went
 dark. A wake-up that comes late is not made up for, and the sessions' clock counts what was planned, so that a busy host
 loses no probe.
+
+Where a probe was lost, many more follow soon: a share of loss takes a hundred of them, and at the usual pace that takes
+ten seconds.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 
 from traffic.measuring import Told, measure, tell
 from traffic.northbound import Interface, Northbound
@@ -42,6 +46,11 @@ from traffic.tunnel_sessions import (
 _ADJUST_EVERY_NS = 10**9
 _IDLE_NS = 50_000_000
 """Until it is known what to measure."""
+_MORE_OFTEN = 5
+"""So many times as often a tunnel is probed that has just lost a probe, but not more often than is said next."""
+_LEAST_EXTRA_SPACING_NS = 10_000_000
+_MOST_DOUBTED = 20
+"""Tunnels that are probed so at a time: where all lose something it is no use to hurry."""
 _LATE_NS = 10_000_000
 """A wake-up by so much puts off those that follow."""
 
@@ -64,9 +73,9 @@ class TunnelSender:
                 self.classes[end] = dscp
             self._opened = opened.pop_all()
 
-    def begin(self, clock: ClockNs) -> list[tuple[EndId, int]]:
+    def begin(self, clock: ClockNs, *, extra: bool) -> list[tuple[EndId, int]]:
         """The probes of the next round."""
-        number = self.session.begin(clock)
+        number = self.session.begin(clock, extra=extra)
         return [(end, number) for end in self.classes]
 
     def sent(self, end: EndId, at: UnixNs) -> None:
@@ -124,6 +133,8 @@ class TunnelMeter:
         self._senders: dict[_SenderKey, TunnelSender] = {}
         self._of: dict[EndId, TunnelSender] = {}
         self._bursts = Bursts[TunnelSender]((), _IDLE_NS)
+        self._burst_at = self._extra_at = 0
+        self._extra_spacing = _IDLE_NS
         self._sent: deque[tuple[ClockNs, TunnelSender]] = deque()
         """Rounds by when they time out; one that all classes have answered may be gone before."""
         self._changes: list[Liveness] = []
@@ -133,26 +144,43 @@ class TunnelMeter:
 
     def run(self) -> None:
         """Probe until a stop signal comes."""
-        clock = burst = adjust = 0
+        clock = adjust = 0
         due = time.monotonic_ns()
         while not sleep_unless_stopped((due - time.monotonic_ns()) / 1e9):
-            senders = self._bursts.next() if clock >= burst else ()
-            self._exchange(clock, senders)
+            self._exchange(clock)
             self._give_up(clock)
             self._tell()
-            if clock >= burst:
-                if clock >= adjust and (wanted := self._northbound.wanted) is not None:
-                    self._adjust(wanted)
-                    adjust = clock + _ADJUST_EVERY_NS
-                burst = clock + self._bursts.spacing
-            step = min(burst, self._sent[0][0] if self._sent else burst) - clock
+            if clock >= adjust and (wanted := self._northbound.wanted) is not None:
+                self._adjust(wanted)
+                adjust = clock + _ADJUST_EVERY_NS
+            step = max(0, self._next() - clock)
             clock += step
             now = time.monotonic_ns()
             due = (due if now - due < _LATE_NS else now) + step
 
-    def _exchange(self, clock: ClockNs, senders: Sequence[TunnelSender]) -> None:
-        """Send a round of each, and take in what has come."""
-        probes = [probe for sender in senders for probe in sender.begin(clock)]
+    def _next(self) -> ClockNs:
+        """When there is something to send or to give up."""
+        times = [self._burst_at, *(overdue for overdue, _ in islice(self._sent, 1))]
+        return min((*times, self._extra_at) if self._doubted() else times)
+
+    def _due(self, clock: ClockNs) -> tuple[Sequence[TunnelSender], bool]:
+        """Whose turn it is, and whether that is an extra one."""
+        if clock >= self._burst_at:
+            self._burst_at = clock + self._bursts.spacing
+            return self._bursts.next(), False
+        if clock >= self._extra_at:
+            self._extra_at = clock + self._extra_spacing
+            return self._doubted(), True
+        return (), False
+
+    def _doubted(self) -> list[TunnelSender]:
+        """Those whose loss has to be known soon."""
+        return list(islice((sender for sender in self._senders.values() if sender.session.doubted), _MOST_DOUBTED))
+
+    def _exchange(self, clock: ClockNs) -> None:
+        """Send a round of each whose turn it is, and take in what has come."""
+        senders, extra = self._due(clock)
+        probes = [probe for sender in senders for probe in sender.begin(clock, extra=extra)]
         self._sent.extend((clock + sender.session.timeout, sender) for sender in senders)
         exchanged = self._stamper.exchange(probes)
         for (end, _), at in zip(probes, exchanged.departures, strict=True):
@@ -205,6 +233,7 @@ class TunnelMeter:
             self._of = {end: sender for sender in due for end in sender.classes}
             self._sent = deque(each for each in self._sent if each[1] in due)
             self._bursts = Bursts(due, interval)
+            self._extra_spacing = max(interval // _MORE_OFTEN, _LEAST_EXTRA_SPACING_NS)
 
     def _open(self, key: _SenderKey) -> TunnelSender:
         return TunnelSender(key.tunnel, key.timing, self._stamper, self._changes.append)

@@ -6,8 +6,8 @@ The controller's northbound says what to measure, `GET /v1/overlay/probing`:
         {"id": "mpls/a>b", "namespace": "bl-x-a", "source": "100.64.0.1", "target": "100.64.0.2",
          "target_namespace": "bl-x-b", "classes": [46, 0]}, …]}
 
-Every interval a tunnel has a round: a probe of each class, by the class's DSCP. What was found goes back,
-`POST /v1/overlay/measurements`:
+Every interval a tunnel has a round: a probe of each class, by the class's DSCP. Where one was lost extra rounds follow.
+What was found goes back, `POST /v1/overlay/measurements`:
 
     {"windows": [{"tunnel": "mpls/a>b", "dscp": 46, "t": 1795435200.0, "sent": 5, "received": 4, "lost_forward": 1,
                   "lost_back": 0, "forward": {"min_us": 5012.3, "mean_us": 5020.8, "p95_us": 5100.1, "jitter_us": 87.8},
@@ -38,6 +38,9 @@ from traffic.stamp import Sample, UnixNs
 from traffic.statistics import percentile
 
 Dscp = Annotated[int, Field(ge=0, le=63)]
+
+DOUBTED_ROUNDS = 100
+"""After one that was not answered whole: as many as it takes to say a share of loss."""
 
 ClockNs = int
 """Nanoseconds of a clock that stands still while nobody takes replies in: such a pause loses no probe."""
@@ -256,6 +259,7 @@ class _Round:
     began: ClockNs
     waiting: int
     """Classes without an answer."""
+    extra: bool
     departed: UnixNs = 0
 
 
@@ -268,6 +272,7 @@ class TunnelSession:
         self.classes = tuple(self._sessions)
         self._rounds: deque[_Round] = deque()
         self._next_number = 0
+        self._doubts = 0
         self._answered_through = -1
         self._silent = 0
         self._up: bool | None = None
@@ -283,11 +288,20 @@ class TunnelSession:
         """A round is neither answered by all classes nor given up."""
         return bool(self._rounds)
 
-    def begin(self, clock: ClockNs) -> int:
-        """A round begins: a probe of each class follows, all with this number."""
+    @property
+    def doubted(self) -> bool:
+        """Whether more rounds should tell soon how much is lost: one of the last rounds has not been answered whole.
+
+        One that is down is not doubted.
+        """
+        return self._doubts > 0 and self._up is not False
+
+    def begin(self, clock: ClockNs, *, extra: bool = False) -> int:
+        """A round begins: a probe of each class follows, all of one number. Unanswered `extra` ones are no blackout."""
         number = self._next_number
-        self._rounds.append(_Round(number, clock, len(self.classes)))
+        self._rounds.append(_Round(number, clock, len(self.classes), extra))
         self._next_number += 1
+        self._doubts -= self._doubts > 0
         return number
 
     def depart(self, dscp: int, sent: UnixNs) -> None:
@@ -310,9 +324,10 @@ class TunnelSession:
         """Give up the rounds that have waited long enough."""
         while self._rounds and clock - self._rounds[0].began >= self._timing.timeout:
             over = self._rounds.popleft()
+            self._doubts = DOUBTED_ROUNDS
             for session in self._sessions.values():
                 session.give_up(over.departed)
-            self._silent += over.number > self._answered_through
+            self._silent += not over.extra and over.number > self._answered_through
             self._forget_answered()
         return self._now(False, now) if self._silent >= self._timing.lost else None
 

@@ -42,6 +42,11 @@ class SdwanApp(osken.App):
         """It has copied a packet."""
         self._shell.copied(packet)
 
+    @osken.on_counted
+    def counted(self, counted: osken.Counted) -> None:
+        """It has told what it has counted."""
+        self._shell.counted(counted.datapath, counted.counters)
+
     @osken.on_switch_down
     def switch_down(self, datapath: osken.Datapath) -> None:
         """A connection ended."""

@@ -48,7 +48,7 @@ class TransportView(Answer):
 
 
 class TunnelView(Answer):
-    """A tunnel."""
+    """A tunnel. `free_bps` is what is left of its attachments, None without a limit."""
 
     name: str
     source: str
@@ -56,6 +56,7 @@ class TunnelView(Answer):
     transport: str
     color: int | None
     up: bool
+    free_bps: int | None
     classes: tuple[ClassQuality, ...]
 
 
@@ -434,6 +435,7 @@ def _tunnel(core: Controller, tunnel: OverlayTunnel) -> TunnelView:
         transport=tunnel.transport,
         color=tunnel.color,
         up=core.telemetry.up(tunnel.name),
+        free_bps=None if (free := core.bandwidth.free_bps(tunnel)) is None else round(free),
         classes=tuple(
             _quality(core, tunnel.name, each.name)
             for each in core.overlay.classes

@@ -6,4 +6,5 @@ a set of flows, and its *SLA class* says what they need. A *demand* is an applic
 another; its *placement* is the tunnels that carry it.
 
 network.py     what the controller is given, as values
+bandwidth.py   what is free on tunnels, from what switches count
 """

@@ -7,10 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from controllers.joint.quality import Quality, Sla, breaches
 from controllers.sdwan.network import Demand, Overlay
 from controllers.sdwan.steering import Placement
-from controllers.sdwan.telemetry import ClassWindow
+from controllers.sdwan.telemetry import Available, ClassWindow
 
 
-def violated(overlay: Overlay, placements: Mapping[str, Placement], windows: Iterable[ClassWindow]) -> Iterator[str]:
+def violated(
+    overlay: Overlay,
+    placements: Mapping[str, Placement],
+    windows: Iterable[ClassWindow],
+    available_bps: Available = lambda *_: None,
+) -> Iterator[str]:
     """The demands that were on a tunnel while it broke a bound of their class, once for each such window.
 
     What is duplicated suffers only while all of its tunnels do.
@@ -23,10 +28,17 @@ def violated(overlay: Overlay, placements: Mapping[str, Placement], windows: Ite
         suffered = [
             window.tunnel
             for window in windows
-            if window.dscp == dscp and window.tunnel in taken and breaks(window, overlay.sla(demand))
+            if window.dscp == dscp and window.tunnel in taken
+            if breaks(window, overlay.sla(demand)) or _narrow(overlay, demand, window.tunnel, available_bps)
         ]
         times = min(map(suffered.count, taken), default=0) if overlay.duplicates(demand) else len(suffered)
         yield from [demand.name] * times
+
+
+def _narrow(overlay: Overlay, demand: Demand, tunnel: str, available_bps: Available) -> bool:
+    wanted = overlay.sla(demand).bandwidth_bps
+    available = available_bps(tunnel, overlay.class_of[demand.application].name) if wanted else None
+    return available is not None and available < wanted
 
 
 def breaks(window: ClassWindow, wanted: Sla) -> bool:

@@ -5,21 +5,21 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from controllers.flows import Change, RemoveFlow, SwitchState
+from controllers.flows import Change, Counters, SwitchState
 from controllers.joint.model import Mode
 from controllers.joint.underlay import Underlay, Way
 from controllers.sdwan.accounting import cost, price, violated
-from controllers.sdwan.named import flows_of, tenant_behind, tenant_of
-from controllers.sdwan.named import wanted as wanted_by_name
+from controllers.sdwan.bandwidth import Bandwidth
+from controllers.sdwan.named import changes_by_name, tenant_behind, tenant_of, told_of, with_named
 from controllers.sdwan.network import Demand, Overlay
 from controllers.sdwan.pipeline import moves, placed, program
-from controllers.sdwan.recognition import Connection, Learned, Recognised, Recognition
+from controllers.sdwan.recognition import Recognition
 from controllers.sdwan.reconcile import reconcile
 from controllers.sdwan.scheduling import Scheduling, policy_of
 from controllers.sdwan.steering import Placement, Steering
-from controllers.sdwan.telemetry import ClassWindow, Finding, SlaBroken, SlaMet, Telemetry, TunnelDown, TunnelUp
+from controllers.sdwan.telemetry import Bound, ClassWindow, Finding, SlaBroken, SlaMet, Telemetry, TunnelDown, TunnelUp
 from controllers.srv6.policy import PolicyId
 
 _REMEMBERED = 1000
@@ -104,7 +104,8 @@ class Controller:
 
     def __init__(self, overlay: Overlay) -> None:
         self.overlay = overlay
-        self.telemetry = Telemetry(overlay.probing, overlay.classes)
+        self.bandwidth = Bandwidth(overlay)
+        self.telemetry = Telemetry(overlay.probing, overlay.classes, self._available_bps)
         self._steering = Steering(overlay, self.telemetry)
         self._demand = {demand.name: demand for demand in overlay.demands}
         self._edges = {edge.dpid: edge.name for edge in overlay.edges}
@@ -156,8 +157,9 @@ class Controller:
         if edge not in self.programmed and self.mode is Mode.OVERLAY:
             self._take_over(edge, found)
         wanted_there = program(self.overlay, edge, self.placements)
-        by_name = wanted_by_name(self.overlay, edge, self.recognition.current(now), found.flows)
-        changes = reconcile(found, replace(wanted_there, flows=(*wanted_there.flows, *by_name)))
+        changes = reconcile(
+            found, with_named(wanted_there, self.overlay, edge, self.recognition.current(now), found.flows)
+        )
         told = [Emit("edge_programmed", {"edge": edge, "changes": len(changes)})]
         wanted = changes or edge in self._unread
         self.programmed.add(edge)
@@ -186,15 +188,19 @@ class Controller:
             learned = self.recognition.first(entering, edge.name, port, frame, now)
         else:
             return []
-        sends = [Send(each, self._learned(each, learned)) for each in sorted(self.programmed - self._unread)]
-        named: list[Recognised | Connection] = [*learned.new]
-        named += [each for each in learned.connections if each.application and not self.recognition.expected(each)]
-        return [*(send for send in sends if send.changes), *(Emit("recognised", _named(each)) for each in named)]
+        ready = sorted(self.programmed - self._unread)
+        sends = [Send(each, changes_by_name(self.overlay, each, learned)) for each in ready]
+        news = [Emit("recognised", told_of(each)) for each in self.recognition.news(learned)]
+        return [*(send for send in sends if send.changes), *news]
 
-    def _learned(self, edge: str, learned: Learned) -> tuple[Change, ...]:
-        added = flows_of(self.overlay, edge, (*learned.new, *learned.prolonged, *learned.connections))
-        removed = flows_of(self.overlay, edge, learned.gone)
-        return (*added, *(RemoveFlow(flow.table, flow.match, flow.priority) for flow in removed))
+    def counted(self, dpid: int, counters: Counters, now: float) -> list[Effect]:
+        """What a switch has counted; windows are judged by it."""
+        if edge := self.edge_of(dpid):
+            self.bandwidth.counted(edge, counters, now)
+        return []
+
+    def _available_bps(self, tunnel: str, sla_class: str) -> float | None:
+        return self.bandwidth.available_bps(self.overlay.tunnel[tunnel], sla_class, self.placements)
 
     def liveness(self, tunnel: str, *, up: bool, now: float) -> list[Effect]:
         """A tunnel answers, or does not. One that has not answered yet has not failed: it may be coming up."""
@@ -235,7 +241,7 @@ class Controller:
         windows = tuple(windows)
         heard = [effect for window in windows for effect in self._heard(window, now)]
         seconds = self.overlay.probing.window_ms / 1000
-        demands = Counter(violated(self.overlay, self.placements, windows))
+        demands = Counter(violated(self.overlay, self.placements, windows, self._available_bps))
         news = [Emit("sla_violated", {"demand": name, "seconds": n * seconds}) for name, n in demands.items()]
         judged = (window for window in windows if now >= self._settled.get(window.tunnel, now))
         findings = tuple(finding for window in judged for finding in self.telemetry.window(window, now))
@@ -381,14 +387,6 @@ def _on(tunnel: str | None) -> Placement:
     return Placement(((tunnel, 1),) if tunnel else ())
 
 
-def _named(found: Recognised | Connection) -> dict[str, object]:
-    fields = {"tenant": found.tenant, "application": found.application, "name": found.name}
-    if isinstance(found, Recognised):
-        return fields | {"address": str(found.address), "seconds": found.idle_s}
-    ends = {"address": found.server, "client": found.client}
-    return fields | {end: str(prefix.network_address) for end, prefix in ends.items()} | {"port": found.server_port}
-
-
 def _event(finding: Finding) -> Emit:
     match finding:
         case TunnelDown(tunnel):
@@ -408,6 +406,8 @@ def _told(decision: DemandMoved) -> Emit:
 
 
 def _measured(broken: SlaBroken) -> str:
+    if broken.bound is Bound.BANDWIDTH_BPS:
+        return f"{broken.value / 1e6:.1f} Mbit/s available, {broken.limit / 1e6:g} Mbit/s at least"
     name, _, unit = broken.bound.value.partition("_")
     if not unit:
         return f"{name} {broken.value:.1%}, {broken.limit:.1%} at most"

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from ipaddress import ip_network
 
-from controllers.flows import TCP, AddFlow
+from controllers.flows import TCP, AddFlow, Change, RemoveFlow, SwitchState
 from controllers.sdwan.matching import recognising
 from controllers.sdwan.network import Application, Edge, Lan, Named, Overlay
 from controllers.sdwan.pipeline import APPLICATION_BITS, BY_NAME, CLASSIFY, INGRESS, Program, flow
-from controllers.sdwan.recognition import IDLE_S, Connection, Recognised
+from controllers.sdwan.recognition import IDLE_S, Connection, Learned, Recognised
 from controllers.srv6.network import FlowMatch, Prefix
 
 Found = Recognised | Connection
@@ -29,12 +29,30 @@ def flows_of(overlay: Overlay, edge: str, found: Iterable[Found]) -> tuple[AddFl
     return tuple(made for each in found for made in writer.flows(each))
 
 
-def wanted(overlay: Overlay, edge: str, known: Iterable[Recognised], there: Iterable[AddFlow]) -> tuple[AddFlow, ...]:
-    """The flows of addresses that are `known`, and those that are `there` still, as they are in use."""
+def with_named(
+    state: SwitchState, overlay: Overlay, edge: str, known: Iterable[Recognised], there: Iterable[AddFlow]
+) -> SwitchState:
+    """`state` with the flows of addresses that are `known`, and those that are `there` still, as they are in use."""
     writer = _Writer(overlay, overlay.edge[edge])
     kept = [each for each in there if each.cookie == BY_NAME and writer.would_write(each)]
     flows = {(each.table, each.match, each.priority): each for each in (*kept, *flows_of(overlay, edge, known))}
-    return tuple(flows.values())
+    return replace(state, flows=(*state.flows, *flows.values()))
+
+
+def changes_by_name(overlay: Overlay, edge: str, learned: Learned) -> tuple[Change, ...]:
+    """What an edge makes of what was learned."""
+    added = flows_of(overlay, edge, (*learned.new, *learned.prolonged, *learned.connections))
+    removed = flows_of(overlay, edge, learned.gone)
+    return (*added, *(RemoveFlow(each.table, each.match, each.priority) for each in removed))
+
+
+def told_of(found: Found) -> dict[str, object]:
+    """What was found, for the record."""
+    fields = {"tenant": found.tenant, "application": found.application, "name": found.name}
+    if isinstance(found, Recognised):
+        return fields | {"address": str(found.address), "seconds": found.idle_s}
+    ends = {"address": found.server, "client": found.client}
+    return fields | {end: str(prefix.network_address) for end, prefix in ends.items()} | {"port": found.server_port}
 
 
 def tenant_of(overlay: Overlay, metadata: int) -> str | None:

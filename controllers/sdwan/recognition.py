@@ -111,9 +111,12 @@ class Recognition:
         """What counts."""
         return tuple(each for table in self._known.values() for each in table.values() if each.until > now)
 
-    def expected(self, connection: Connection) -> bool:
-        """Whether the server's address says as much as the connection's name: then it is no news."""
-        return (connection.application, connection.server.network_address) in self._known[connection.tenant]
+    def news(self, learned: Learned) -> Iterator[Recognised | Connection]:
+        """What is worth telling; where the server's address says as much, the connection's name is not."""
+        yield from learned.new
+        for each in learned.connections:
+            if each.application and (each.application, each.server.network_address) not in self._known[each.tenant]:
+                yield each
 
     def first(self, tenant: str, edge: str, port: int, frame: bytes, now: float) -> Learned:
         """A host of a tenant behind a port of an edge has sent a packet of a connection that nothing is known of."""

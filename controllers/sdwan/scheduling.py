@@ -197,6 +197,8 @@ def _at_least(quality: Quality, broken: SlaBroken) -> Quality:
             return replace(quality, jitter_ms=max(quality.jitter_ms, broken.value))
         case Bound.LOSS:
             return replace(quality, loss=max(quality.loss, broken.value))
+        case Bound.BANDWIDTH_BPS:
+            return quality  # the planner reckons with it itself
 
 
 def _router(overlay: Overlay, edge: str, transport: str) -> str:

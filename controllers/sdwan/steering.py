@@ -84,6 +84,8 @@ class Steering:
         sla = sla_class.sla
         pairs = ((quality.delay_ms, sla.delay_ms), (quality.jitter_ms, sla.jitter_ms), (quality.loss, sla.loss))
         over = [value / max(bound, 1e-6) for value, bound in pairs if value is not None and bound is not None]
+        if sla.bandwidth_bps and (available := self.telemetry.available_bps(tunnel.name, sla_class.name)) is not None:
+            over.append(sla.bandwidth_bps / max(available, 1.0))
         return max(over, default=0.0), quality.delay_ms or 0.0
 
 

@@ -75,7 +75,8 @@ def _tunnels(overlay: Json) -> Table:
         for each in tunnel["classes"]
     }
     for tunnel in overlay["tunnels"]:
-        table.add_row(tunnel["name"], _good("up") if tunnel["up"] else _bad("down"))
+        free = "" if tunnel["free_bps"] is None else f", {tunnel['free_bps'] / 1e6:.0f} Mbit/s free"
+        table.add_row(f"{tunnel['name']}{free}", _good("up") if tunnel["up"] else _bad("down"))
         source, target, by = _ends(tunnel)
         for each in tunnel["classes"] if tunnel["up"] else ():
             there, back = each["delay_ms"], delays.get((target, source, by, each["sla_class"]))

@@ -480,7 +480,12 @@ def _class(name: str, given: SlaClass) -> Json:
         "name": name,
         "dscp": given.dscp,
         "transports": given.transports,
-        "sla": {"delay_ms": given.sla.delay, "jitter_ms": given.sla.jitter, "loss": given.sla.loss},
+        "sla": {
+            "delay_ms": given.sla.delay,
+            "jitter_ms": given.sla.jitter,
+            "loss": given.sla.loss,
+            "bandwidth_bps": given.sla.bandwidth or 0,
+        },
         "forwarding": given.forwarding,
         "weights": given.weights,
         "priority": given.priority,

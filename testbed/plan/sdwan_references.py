@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from itertools import permutations
 
@@ -206,6 +207,20 @@ class SdwanReferences:
             if given.sla.jitter and given.sla.delay and given.sla.jitter > given.sla.delay:
                 got = f"{given.sla.jitter:g} ms of jitter within {given.sla.delay:g} ms of delay"
                 yield Problem(f"{where}.sla", got, "a jitter below the delay: what keeps to the one keeps to the other")
+            most = max((self._capacity(each) for each in given.transports), default=math.inf)
+            if given.sla.bandwidth is not None and given.sla.bandwidth > most:
+                got = f"{given.sla.bandwidth / 1e6:g} Mbit/s"
+                want = f"at most {most / 1e6:g} Mbit/s: none of its transports carries more between any two CPEs"
+                yield Problem(f"{where}.sla.bandwidth", got, want)
+
+    def _capacity(self, transport: str) -> float:
+        """The most that fits between two CPEs on a transport, in bit/s."""
+        given = self._sdwan.transports.get(transport)
+        ways = {planned.link.name: planned.behaviour for planned in self._links}
+        there = [ways[link] for link in given.links if link in ways] if given else []
+        ends = ((each.a_to_b.profile.rate_bps, each.b_to_a.profile.rate_bps) for each in there)
+        widest = sorted(min(rate or math.inf for rate in both) for both in ends)[-2:]
+        return min(widest, default=math.inf)
 
     def _applications(self) -> Iterator[Problem]:
         classes = self._known("classes", "a class of sdwan.classes", DEFAULT)

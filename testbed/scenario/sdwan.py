@@ -68,6 +68,9 @@ class Sla(Strict):
     delay: Duration | None = Field(default=None, gt=0, description="One-way delay at most.", examples=["30ms"])
     jitter: Duration | None = Field(default=None, gt=0, description="Jitter at most.", examples=["5ms"])
     loss: Ratio | None = Field(default=None, description="Loss at most.", examples=["1%"])
+    bandwidth: LinkRate | None = Field(
+        default=None, description="What others have to leave free for it at least.", examples=["20Mbit"]
+    )
 
 
 class SlaClass(Strict):
@@ -98,6 +101,8 @@ class SlaClass(Strict):
 
     @model_validator(mode="after")
     def _weighted(self) -> SlaClass:
+        if self.limit is not None and self.sla.bandwidth is not None and self.limit < self.sla.bandwidth:
+            raise ValueError("want a limit that is not below the bandwidth of its sla")
         if self.weights and self.forwarding != "balance":
             raise ValueError("want forwarding: balance with weights")
         if self.weights and len(self.weights) != len(self.transports):

@@ -112,6 +112,16 @@ CASES: list[tuple[str, Change, list[str]]] = [
         ["sdwan.probing.timeout: got 20 ms, with 24 ms there and back on links of internet alone; want more than that"],
     ),
     (
+        "more bandwidth than anything carries",
+        lambda sdwan: sdwan["classes"]["bulk"].update(sla={"bandwidth": "600Mbit"}),
+        ["sdwan.classes.bulk.sla.bandwidth: got 600 Mbit/s; want at most 500 Mbit/s: none of its transports"],
+    ),
+    (
+        "a limit below what is to be free",
+        lambda sdwan: sdwan["classes"]["bulk"].update(sla={"bandwidth": "20Mbit"}, limit="10Mbit"),
+        ["sdwan.classes.bulk: got "],
+    ),
+    (
         "windows without a probe",
         lambda sdwan: sdwan["probing"].update(interval="1s"),
         ["sdwan.probing: got "],

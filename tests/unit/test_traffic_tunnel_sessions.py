@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from traffic.stamp import Sample
 from traffic.tunnel_sessions import (
+    DOUBTED_ROUNDS,
     Liveness,
     Measurements,
     OneWay,
@@ -43,9 +44,9 @@ class Path:
         self.session = TunnelSession("t", classes, TIMING)
         self.reflected: Counter[int] = Counter()
 
-    def round(self, at: int, forward: str = "", back: str = "") -> list[Liveness]:
+    def round(self, at: int, forward: str = "", back: str = "", *, extra: bool = False) -> list[Liveness]:
         """A round of which these classes' probes or replies are lost, as in "46"."""
-        number = self.session.begin(at * MS)
+        number = self.session.begin(at * MS, extra=extra)
         changes = []
         for dscp in self.session.classes:
             sent = START + at * MS
@@ -127,6 +128,44 @@ def test_a_round_is_waited_for_until_all_classes_have_answered() -> None:
     assert path.session.waiting
     path.expire(200)
     assert not path.session.waiting
+
+
+def test_a_tunnel_is_doubted_for_a_hundred_rounds_after_one_that_was_lost() -> None:
+    path = Path(46)
+    path.round(0)
+    assert not path.session.doubted
+    path.round(100, back="46")
+    path.expire(200)
+    for now in range(200, 200 + 100 * DOUBTED_ROUNDS, 100):
+        assert path.session.doubted, now
+        path.round(now)
+    assert not path.session.doubted
+
+
+def test_a_tunnel_that_is_down_is_not_doubted() -> None:
+    path = Path(46)
+    for now in range(0, 400, 100):
+        path.round(now, forward="46" if now else "")
+        assert path.expire(now) is None
+    assert path.session.doubted
+    assert path.expire(400) is not None
+    assert not path.session.doubted
+
+
+def test_extra_rounds_without_an_answer_are_no_blackout_but_one_with_an_answer_ends_silence() -> None:
+    path = Path(46)
+    path.round(0)
+    path.round(100, forward="46")
+    for now in range(110, 200, 10):
+        path.round(now, forward="46", extra=True)
+    assert path.expire(300) is None
+    path.round(300, forward="46")
+    path.round(310, extra=True)
+    path.round(400, forward="46")
+    path.round(500, forward="46")
+    assert path.expire(600) is None
+    path.round(600, forward="46")
+    assert path.expire(700) == Liveness("t", False, at(700))
 
 
 def test_an_answer_to_what_was_given_up_answers_no_other_round() -> None:
