@@ -35,7 +35,8 @@ class Masked:
 class Match:
     """What a packet must have (names of OpenFlow 1.3.5 §7.2.3.7); None matches everything.
 
-    A MAC address may carry a mask: `01:00:…/01:00:…`. `others` are fields that a switch reported and nobody here sets.
+    A MAC address may carry a mask: `01:00:…/01:00:…`. `tcp_flags` is the ONF's extension 109.
+    `others` are fields that a switch reported and nobody here sets.
     """
 
     in_port: int | None = None
@@ -52,6 +53,7 @@ class Match:
     ipv6_dst: IPv6Network | None = None
     tcp_src: int | None = None
     tcp_dst: int | None = None
+    tcp_flags: Masked | None = None
     udp_src: int | None = None
     udp_dst: int | None = None
     arp_op: int | None = None

@@ -80,7 +80,9 @@ class OverlayShell:
 
     def copied(self, packet: PacketIn) -> None:
         """A switch has copied a packet that it has passed on."""
-        self.happens(lambda core, now: core.copied(packet.datapath.dpid, packet.metadata, packet.data, now))
+        self.happens(
+            lambda core, now: core.copied(packet.datapath.dpid, packet.port, packet.metadata, packet.data, now)
+        )
 
     def counted(self, datapath: Datapath, counters: Counters) -> None:
         """A switch has told what it has counted."""

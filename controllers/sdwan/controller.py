@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from controllers.flows import Change, Counters, RemoveFlow, SwitchState
+from controllers.flows import Change, Counters, SwitchState
 from controllers.joint.model import Mode
 from controllers.joint.underlay import Underlay, Way
 from controllers.sdwan.accounting import cost, price, violated
 from controllers.sdwan.bandwidth import Bandwidth
+from controllers.sdwan.named import changes_by_name, tenant_behind, tenant_of, told_of, with_named
 from controllers.sdwan.network import Demand, Overlay
-from controllers.sdwan.pipeline import moves, named, placed, program, recognised, tenant_of
-from controllers.sdwan.recognition import Learned, Recognised, Recognition
+from controllers.sdwan.pipeline import moves, placed, program
+from controllers.sdwan.recognition import Recognition
 from controllers.sdwan.reconcile import reconcile
 from controllers.sdwan.scheduling import Scheduling, policy_of
 from controllers.sdwan.steering import Placement, Steering
@@ -156,8 +157,9 @@ class Controller:
         if edge not in self.programmed and self.mode is Mode.OVERLAY:
             self._take_over(edge, found)
         wanted_there = program(self.overlay, edge, self.placements)
-        by_name = named(self.overlay, edge, self.recognition.current(now), found.flows)
-        changes = reconcile(found, replace(wanted_there, flows=(*wanted_there.flows, *by_name)))
+        changes = reconcile(
+            found, with_named(wanted_there, self.overlay, edge, self.recognition.current(now), found.flows)
+        )
         told = [Emit("edge_programmed", {"edge": edge, "changes": len(changes)})]
         wanted = changes or edge in self._unread
         self.programmed.add(edge)
@@ -172,20 +174,24 @@ class Controller:
         # Nothing was steered there before it had told what it has.
         self._taken_over |= {demand.name for demand in self.overlay.demands if demand.source == edge}
 
-    def copied(self, dpid: int, metadata: int, frame: bytes, now: float) -> list[Effect]:
-        """A packet passed an edge: it may tell which application a server's address is of."""
-        tenant = tenant_of(self.overlay, metadata)
-        if self.edge_of(dpid) is None or tenant is None:
-            return []
-        learned = self.recognition.copied(tenant, frame, now)
-        sends = [Send(edge, self._learned(edge, learned)) for edge in sorted(self.programmed - self._unread)]
-        news = [Emit("recognised", _named(each)) for each in learned.new]
-        return [*(send for send in sends if send.changes), *news]
+    def copied(self, dpid: int, port: int, metadata: int, frame: bytes, now: float) -> list[Effect]:
+        """A packet has come to an edge's port: it may tell of which application an address or a connection is.
 
-    def _learned(self, edge: str, learned: Learned) -> tuple[Change, ...]:
-        added = recognised(self.overlay, edge, (*learned.new, *learned.prolonged))
-        removed = recognised(self.overlay, edge, learned.gone)
-        return (*added, *(RemoveFlow(flow.table, flow.match, flow.priority) for flow in removed))
+        One with `metadata` is on its way out of the edge.
+        """
+        edge = self.overlay.edge.get(self.edge_of(dpid) or "")
+        if edge is None:
+            return []
+        if leaving := tenant_of(self.overlay, metadata):
+            learned = self.recognition.answered(leaving, frame, now)
+        elif entering := tenant_behind(edge, port):
+            learned = self.recognition.first(entering, edge.name, port, frame, now)
+        else:
+            return []
+        ready = sorted(self.programmed - self._unread)
+        sends = [Send(each, changes_by_name(self.overlay, each, learned)) for each in ready]
+        news = [Emit("recognised", told_of(each)) for each in self.recognition.news(learned)]
+        return [*(send for send in sends if send.changes), *news]
 
     def counted(self, dpid: int, counters: Counters, now: float) -> list[Effect]:
         """What a switch has counted; windows are judged by it."""
@@ -379,11 +385,6 @@ class Controller:
 
 def _on(tunnel: str | None) -> Placement:
     return Placement(((tunnel, 1),) if tunnel else ())
-
-
-def _named(found: Recognised) -> dict[str, object]:
-    fields = {"tenant": found.tenant, "application": found.application, "name": found.name}
-    return fields | {"address": str(found.address), "seconds": found.idle_s}
 
 
 def _event(finding: Finding) -> Emit:

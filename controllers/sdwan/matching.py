@@ -18,7 +18,7 @@ def towards(prefix: Prefix, metadata: Masked) -> Match:
     return Match(metadata=metadata, eth_type=ETHERTYPES[prefix.version], **addressed)
 
 
-def recognising(wanted: FlowMatch, metadata: Masked) -> Iterator[Match]:
+def recognising(wanted: FlowMatch, metadata: Masked | None = None) -> Iterator[Match]:
     """What `wanted` is: of both versions of IP without an address, of TCP and of UDP where only a port is given."""
     prefixes = {"src": wanted.source, "dst": wanted.destination}
     ports = {"src": wanted.source_port, "dst": wanted.destination_port}

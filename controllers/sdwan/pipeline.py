@@ -17,8 +17,8 @@ each tunnel that carries it, so that moving it is one message; without a bucket 
 never sent into another by an edge that is no hub, and by a hub only towards where it has a tunnel itself: no packet
 goes round.
 
-Applications by name have flows in CLASSIFY for addresses that answers of DNS have told: DELIVER copies those answers to
-the controller, besides sending them on. Such a flow has a cookie of its own, and goes away when it is not used.
+Applications by name have flows of their own (`named`). For them INGRESS copies packets of connections that
+have not been looked at, and DELIVER copies answers of DNS, to the controller, besides sending them on.
 
 IPv6 goes where IPv4 goes. Only ARP is answered: hosts know the gateway's IPv6 address from the start, as flows cannot
 turn a neighbour solicitation into an advertisement on every datapath (another type, another option).
@@ -29,12 +29,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_network
+from ipaddress import IPv4Network
 
 from controllers.flows import (
     ARP,
     CONTROLLER_METER,
     IPV4,
+    TCP,
     UDP,
     Action,
     AddFlow,
@@ -54,8 +55,8 @@ from controllers.flows import (
     ToGroup,
 )
 from controllers.sdwan.matching import ETHERTYPES, recognising, towards
-from controllers.sdwan.network import PROBE_VNI, Application, Edge, Lan, Named, Overlay, OverlayTunnel, Reach
-from controllers.sdwan.recognition import DNS_PORT, Recognised
+from controllers.sdwan.network import PROBE_VNI, Application, Edge, Lan, Overlay, OverlayTunnel, Reach
+from controllers.sdwan.recognition import DNS_PORT, HTTP_PORT, HTTPS_PORT
 from controllers.sdwan.steering import Placement
 from controllers.srv6.network import FlowMatch, Prefix
 
@@ -64,7 +65,7 @@ INGRESS, CLASSIFY, ROUTE, DELIVER = range(4)
 COOKIE, BY_NAME = 0x5D, 0x5DA
 """What marks our flows, and those of addresses that were recognised by name."""
 
-_TENANT_BITS, _APPLICATION_BITS = 0xFFFF_0000, 0xFFFF
+_TENANT_BITS, APPLICATION_BITS = 0xFFFF_0000, 0xFFFF
 R_TAG = 0xF1C1
 """EtherType of the redundancy tag (IEEE 802.1CB-2017 §7.8)."""
 
@@ -75,6 +76,9 @@ _ELSEWHERE, _AGAIN, _HERE = 1, 200, 400
 _COPIES = Meter(CONTROLLER_METER, 200, 200)
 """Of an edge, to the controller: some 150 answers of DNS a second. What is above is not copied, and goes its way."""
 
+_UNDER_WAY = Masked(0x10, 0x17)
+"""RFC 9293 §3.1: ACK without SYN, RST and FIN. PSH comes with the end of what was written, names at its beginning."""
+
 _BURST_S = 0.1
 """Of a meter: what a class may send at once, in time at its limit."""
 
@@ -84,7 +88,7 @@ def program(overlay: Overlay, edge: str, placements: Mapping[str, Placement]) ->
     return SwitchState(
         meters=tuple(_meters(overlay)),
         groups=tuple(_groups(overlay, edge, placements)),
-        flows=tuple(_Program(overlay, overlay.edge[edge]).flows()),
+        flows=tuple(Program(overlay, overlay.edge[edge]).flows()),
     )
 
 
@@ -135,40 +139,7 @@ def _meters(overlay: Overlay) -> Iterator[Meter]:
             yield Meter(number, kbps, max(1, round(kbps * _BURST_S)))
 
 
-def recognised(overlay: Overlay, edge: str, found: Iterable[Recognised]) -> tuple[AddFlow, ...]:
-    """The flows by which an edge knows addresses for those of applications; each goes away when nobody uses it."""
-    program = _Program(overlay, overlay.edge[edge])
-    return tuple(flow for each in found for flow in program.recognised(each))
-
-
-def named(overlay: Overlay, edge: str, known: Iterable[Recognised], there: Iterable[AddFlow]) -> tuple[AddFlow, ...]:
-    """The flows of addresses that are `known`, and those that are `there` still, as they are in use."""
-    flows = {(flow.match, flow.priority): flow for flow in there if _right(overlay, edge, flow)}
-    flows |= {(flow.match, flow.priority): flow for flow in recognised(overlay, edge, known)}
-    return tuple(flows.values())
-
-
-def _right(overlay: Overlay, edge: str, flow: AddFlow) -> bool:
-    """Whether a flow is one that would be made for the address that it has."""
-    if flow.cookie != BY_NAME or flow.metadata is None or flow.match.metadata is None:
-        return False
-    tenant = tenant_of(overlay, flow.match.metadata.value)
-    application = next(iter(overlay.applications[(flow.metadata.value & _APPLICATION_BITS) - 1 :]), None)
-    ends = (flow.match.ipv4_src, flow.match.ipv4_dst, flow.match.ipv6_src, flow.match.ipv6_dst)
-    address = next((end.network_address for end in ends if end is not None), None)
-    if tenant is None or application is None or application.named is None or address is None:
-        return False
-    known = Recognised(tenant, application.name, address, "", flow.idle_timeout_s)
-    return flow in recognised(overlay, edge, (known,))
-
-
-def tenant_of(overlay: Overlay, metadata: int) -> str | None:
-    """Whose a packet with that metadata is."""
-    number = metadata >> 16
-    return overlay.tenants[number - 1].name if 0 < number <= len(overlay.tenants) else None
-
-
-class _Program:
+class Program:
     """The flows of one edge."""
 
     def __init__(self, overlay: Overlay, edge: Edge) -> None:
@@ -178,6 +149,7 @@ class _Program:
         self._applications = {each.name: number for number, each in enumerate(overlay.applications, 1)}
 
     def flows(self) -> Iterator[AddFlow]:
+        """All that are there from the start."""
         for tunnel in self._overlay.tunnels:
             if tunnel.source == self._edge.name:
                 yield from self._tunnel(tunnel)
@@ -185,11 +157,11 @@ class _Program:
             yield from self._replicas(self._edge.replica_port)
         for lan in self._edge.lans:
             yield from self._lan(lan)
-        for tenant in self._tenants_here():
+        for tenant in self.tenants_here():
             yield from self._classified(tenant)
             yield from self._routed(tenant)
 
-    def _tenants_here(self) -> Iterable[str]:
+    def tenants_here(self) -> Iterable[str]:
         """Those with a LAN here; at a hub all, since others' packets pass."""
         if self._edge.name in self._overlay.hubs:
             return self._tenants
@@ -198,18 +170,18 @@ class _Program:
     def _tunnel(self, tunnel: OverlayTunnel) -> Iterator[AddFlow]:
         edge = self._edge
         to_probe = (SetField("eth_dst", edge.probe_mac), Output(edge.probe_port))
-        yield _flow(INGRESS, Match(in_port=tunnel.port, tunnel_id=PROBE_VNI), to_probe, priority=20)
+        yield flow(INGRESS, Match(in_port=tunnel.port, tunnel_id=PROBE_VNI), to_probe, priority=20)
         target = IPv4Network(tunnel.probe_target)
         into = (SetField("tunnel_id", PROBE_VNI), Output(tunnel.port))
-        yield _flow(INGRESS, Match(in_port=edge.probe_port, eth_type=IPV4, ipv4_dst=target), into, priority=20)
+        yield flow(INGRESS, Match(in_port=edge.probe_port, eth_type=IPV4, ipv4_dst=target), into, priority=20)
         for tenant, vni in self._vnis.items():
             match = Match(in_port=tunnel.port, tunnel_id=vni)
             # At a hub what is for another edge is classified once more, since metadata does not cross a tunnel.
             goto = CLASSIFY if edge.name in self._overlay.hubs else DELIVER
-            yield _flow(INGRESS, match, goto=goto, metadata=self._tenant(tenant), priority=10)
+            yield flow(INGRESS, match, goto=goto, metadata=self.tenant(tenant), priority=10)
             if edge.replica_port is not None:
                 copy = replace(match, eth_type=R_TAG)
-                yield _flow(INGRESS, copy, (Output(edge.replica_port),), priority=15)
+                yield flow(INGRESS, copy, (Output(edge.replica_port),), priority=15)
 
     def _replicas(self, port: int) -> Iterator[AddFlow]:
         """What comes back: numbered, for the tunnels of a demand, or the first of its number, for whom it is."""
@@ -218,35 +190,45 @@ class _Program:
             goto = CLASSIFY if self._edge.name in self._overlay.hubs else DELIVER
             for ethertype in ETHERTYPES.values():
                 first = replace(sent, eth_type=ethertype)
-                yield _flow(INGRESS, first, goto=goto, metadata=self._tenant(tenant), priority=10)
+                yield flow(INGRESS, first, goto=goto, metadata=self.tenant(tenant), priority=10)
             for number, demand in enumerate(self._overlay.demands, 1):
                 if demand.source == self._edge.name and self._overlay.duplicates(demand):
                     numbered = replace(sent, eth_type=R_TAG, eth_src=_demand_mac(number))
                     actions = (SetField("tunnel_id", vni), ToGroup(number))
-                    yield _flow(INGRESS, numbered, actions, priority=10)
+                    yield flow(INGRESS, numbered, actions, priority=10)
 
     def _lan(self, lan: Lan) -> Iterator[AddFlow]:
         asked = Match(in_port=lan.port, eth_type=ARP, arp_op=_ARP_REQUEST, arp_tpa=IPv4Network(lan.gateway))
-        yield _flow(INGRESS, asked, _arp_answer(lan), priority=20)
+        yield flow(INGRESS, asked, _arp_answer(lan), priority=20)
         for ethertype in ETHERTYPES.values():
             sent = Match(in_port=lan.port, eth_type=ethertype, eth_dst=lan.mac)
-            yield _flow(INGRESS, sent, goto=CLASSIFY, metadata=self._tenant(lan.tenant), priority=10)
+            yield flow(INGRESS, sent, goto=CLASSIFY, metadata=self.tenant(lan.tenant), priority=10)
+            for port in self._inspected(lan.tenant):
+                first = replace(sent, ip_proto=TCP, tcp_dst=port, tcp_flags=_UNDER_WAY)
+                copy, metadata = Output(ReservedPort.CONTROLLER), self.tenant(lan.tenant)
+                yield flow(INGRESS, first, (copy,), goto=CLASSIFY, metadata=metadata, priority=12)
         for reach in lan.reaches:
             yield from self._delivered(lan, reach)
 
     def _delivered(self, lan: Lan, reach: Reach) -> Iterator[AddFlow]:
         """To a host; answers of DNS are copied to the controller, once each: this is the last edge that they pass."""
-        match = towards(reach.prefix, self._tenant(lan.tenant))
+        match = towards(reach.prefix, self.tenant(lan.tenant))
         addressed = (DecTtl(), SetField("eth_src", lan.mac), SetField("eth_dst", reach.mac))
         # A switch sends nothing out of the port that it came in by, unless it is told to.
         back = replace(match, in_port=lan.port)
         first = 4 * reach.prefix.prefixlen
         for priority, (wanted, port) in enumerate(((match, lan.port), (back, ReservedPort.IN_PORT)), first + 1):
             sent = (*addressed, Output(port))
-            yield _flow(DELIVER, wanted, sent, priority=priority)
+            yield flow(DELIVER, wanted, sent, priority=priority)
             if lan.tenant in self._asking:
                 answer = replace(wanted, ip_proto=UDP, udp_src=DNS_PORT)
-                yield _flow(DELIVER, answer, (Output(ReservedPort.CONTROLLER), *sent), priority=priority + 2)
+                yield flow(DELIVER, answer, (Output(ReservedPort.CONTROLLER), *sent), priority=priority + 2)
+
+    def _inspected(self, tenant: str) -> tuple[int, ...]:
+        """The servers' ports to which connections are looked into."""
+        wanted = [each.named for each in self._overlay.applications if each.named and each.tenant in (None, tenant)]
+        over_tcp = [(each.port,) if each.port else (HTTP_PORT, HTTPS_PORT) for each in wanted if each.protocol != UDP]
+        return tuple(sorted({port for ports in over_tcp for port in ports}))
 
     @cached_property
     def _asking(self) -> set[str]:
@@ -258,35 +240,26 @@ class _Program:
         for application in self._overlay.applications:
             if application.tenant in (None, tenant):
                 for match in application.matches:
-                    yield from self._recognised(tenant, application, match, self._rank(application))
+                    yield from self.recognised(tenant, application, match, self.rank(application))
 
-    def _rank(self, application: Application) -> int:
+    def rank(self, application: Application) -> int:
         """The first application has the most, the last one 1."""
         return len(self._applications) + 1 - self._applications[application.name]
 
-    def recognised(self, found: Recognised) -> Iterator[AddFlow]:
-        """To an address and back; it counts before what is known from the start."""
-        application = self._overlay.applications[self._applications[found.application] - 1]
-        if found.tenant not in self._tenants_here() or application.named is None:
-            return
-        priority = len(self._applications) + self._rank(application)
-        for match in _both_ways(application.named, found.address):
-            for flow in self._recognised(found.tenant, application, match, priority):
-                yield replace(flow, cookie=BY_NAME, idle_timeout_s=found.idle_s, watched=False)
-
-    def _recognised(self, tenant: str, application: Application, match: FlowMatch, priority: int) -> Iterator[AddFlow]:
+    def recognised(self, tenant: str, application: Application, match: FlowMatch, priority: int) -> Iterator[AddFlow]:
+        """What puts packets of a tenant into an application."""
         dscp = self._overlay.class_of[application.name].dscp
         mark = (SetField("ip_dscp", dscp),) if dscp else ()
-        number = Masked(self._applications[application.name], _APPLICATION_BITS)
-        for wanted in recognising(match, self._tenant(tenant)):
-            yield _flow(CLASSIFY, wanted, mark, goto=ROUTE, metadata=number, priority=priority)
+        number = Masked(self._applications[application.name], APPLICATION_BITS)
+        for wanted in recognising(match, self.tenant(tenant)):
+            yield flow(CLASSIFY, wanted, mark, goto=ROUTE, metadata=number, priority=priority)
 
     def _routed(self, tenant: str) -> Iterator[AddFlow]:
         for lan in self._edge.lans:
             if lan.tenant == tenant:
                 for prefix in _prefixes(lan):
-                    match = towards(prefix, self._tenant(tenant))
-                    yield _flow(ROUTE, match, goto=DELIVER, priority=_HERE + prefix.prefixlen)
+                    match = towards(prefix, self.tenant(tenant))
+                    yield flow(ROUTE, match, goto=DELIVER, priority=_HERE + prefix.prefixlen)
         here = self._edge.name
         for number, demand in enumerate(self._overlay.demands, 1):
             if demand.source != here or self._overlay.next_edge(here, demand.target) is None:
@@ -297,13 +270,13 @@ class _Program:
             for prefix in self._prefixes_at(demand.target, tenant):
                 match = towards(prefix, both)
                 metered = number if limited else None
-                yield _flow(ROUTE, match, actions, meter=metered, priority=_ELSEWHERE + prefix.prefixlen)
+                yield flow(ROUTE, match, actions, meter=metered, priority=_ELSEWHERE + prefix.prefixlen)
                 replicas = self._edge.replica_port
                 if here in self._overlay.hubs and replicas is not None and self._overlay.duplicates(demand):
                     # What came from there goes back there, to be numbered for its next tunnels.
                     back = (*actions[:-1], Output(ReservedPort.IN_PORT))
                     again = replace(match, in_port=replicas)
-                    yield _flow(ROUTE, again, back, meter=metered, priority=_AGAIN + prefix.prefixlen)
+                    yield flow(ROUTE, again, back, meter=metered, priority=_AGAIN + prefix.prefixlen)
 
     def _onward(self, tenant: str, number: int) -> tuple[Action, ...]:
         """Into the tunnels of a demand, by way of replication if it is to be duplicated."""
@@ -320,15 +293,16 @@ class _Program:
     def _tenant_mac(self, tenant: str) -> str:
         return f"02:b1:fd:00:{self._tenants[tenant] >> 8:02x}:{self._tenants[tenant] & 0xFF:02x}"
 
-    def _tenant(self, tenant: str) -> Masked:
+    def tenant(self, tenant: str) -> Masked:
+        """The metadata of its packets."""
         return Masked(self._tenants[tenant] << 16, _TENANT_BITS)
 
     def _both(self, tenant: str, application: str) -> Masked:
         value = self._tenants[tenant] << 16 | self._applications[application]
-        return Masked(value, _TENANT_BITS | _APPLICATION_BITS)
+        return Masked(value, _TENANT_BITS | APPLICATION_BITS)
 
 
-def _flow(  # noqa: PLR0913
+def flow(  # noqa: PLR0913
     table: int,
     match: Match,
     actions: tuple[Action, ...] = (),
@@ -338,14 +312,8 @@ def _flow(  # noqa: PLR0913
     meter: int | None = None,
     priority: int,
 ) -> AddFlow:
+    """One of our flows."""
     return AddFlow(table, match, actions, goto, priority, metadata=metadata, meter=meter, cookie=COOKIE, watched=True)
-
-
-def _both_ways(named: Named, address: IPv4Address | IPv6Address) -> tuple[FlowMatch, FlowMatch]:
-    fixed = FlowMatch(dscp=named.dscp, protocol=named.protocol)
-    server = ip_network(address)
-    there = replace(fixed, destination=server, destination_port=named.port)
-    return there, replace(fixed, source=server, source_port=named.port)
 
 
 def _demand_mac(number: int) -> str:

@@ -121,7 +121,7 @@ class Application(Strict):
     to: str | None = Field(default=None, description="A service or a node.", examples=["portal"])
     domain: Domain | None = Field(
         default=None,
-        description="What its servers are called: addresses that DNS gives for that name, or for all below it.",
+        description="What its servers are called, or all below it: addresses by DNS, connections by TLS and HTTP.",
         examples=["*.video.example"],
     )
     protocol: Literal["tcp", "udp", "icmp"] | None = Field(default=None, description="Protocol.", examples=["udp"])

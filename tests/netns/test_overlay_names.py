@@ -1,10 +1,11 @@
-"""Applications by name on real switches: an answer of DNS that passes a CPE moves what follows, and is not held up."""
+"""Applications by name on real switches: answers of DNS and first packets move what follows, and are not held up."""
 
 from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from controllers import ovs
 from testbed import netns
 from testbed.run.inbox import READY_WITHIN_S
 from tests.support.command import events
-from tests.support.names import answer
+from tests.support.names import answer, client_hello, request
 from tests.support.overlay_lab import HOSTS, PORTAL, VNI, OverlayLab, Stream, inside_vxlan, overlay_lab
 from tests.support.polling import PATIENCE_S, eventually
 
@@ -73,6 +74,18 @@ def taken(lab: OverlayLab, address: str) -> set[str]:
     }
 
 
+def started_again(lab: OverlayLab) -> None:
+    """Start the controller, which changes nothing."""
+    before = len(events(lab.directory, "edge_programmed"))
+    lab.start_controller()
+    again = eventually(
+        lambda: events(lab.directory, "edge_programmed")[before:],
+        lambda found: {each["edge"] for each in found} == {*HOSTS},
+        READY_WITHIN_S,
+    )
+    assert [each["changes"] for each in again] == [0, 0, 0]
+
+
 def test_an_answer_moves_the_servers_traffic_and_a_restart_leaves_it_there(lab: OverlayLab) -> None:
     assert taken(lab, PORTAL) == {"internet"}
     assert tell(lab, PORTAL, name="www.other.example") == 1
@@ -86,18 +99,75 @@ def test_an_answer_moves_the_servers_traffic_and_a_restart_leaves_it_there(lab: 
     assert (shown["application"], shown["address"]) == ("video", PORTAL)
 
     before = {edge: lab.flows(edge).keys() for edge in HOSTS}
-    programmed = len(events(lab.directory, "edge_programmed"))
     lab.kill_controller()
     assert taken(lab, PORTAL) == {"private"}
-    lab.start_controller()
-    again = eventually(
-        lambda: events(lab.directory, "edge_programmed")[programmed:],
-        lambda found: {each["edge"] for each in found} == {*HOSTS},
-        READY_WITHIN_S,
-    )
-    assert [each["changes"] for each in again] == [0, 0, 0]
+    started_again(lab)
     assert {edge: lab.flows(edge).keys() for edge in HOSTS} == before
     assert taken(lab, PORTAL) == {"private"}
+
+
+@contextmanager
+def connection(lab: OverlayLab, port: int) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """From red-a to red-b; both ends."""
+    with netns.entered(lab.namespace("red-b")):
+        listener = socket.create_server((lab.address("red-b"), port))
+    with netns.entered(lab.namespace("red-a")):
+        client = socket.create_connection((lab.address("red-b"), port), PATIENCE_S)
+    with listener, client:
+        server, _ = listener.accept()
+        with server:
+            server.settimeout(PATIENCE_S)
+            yield client, server
+
+
+def passes(sender: socket.socket, receiver: socket.socket, said: bytes) -> None:
+    """It comes as it was said."""
+    sender.sendall(said)
+    heard = b""
+    while len(heard) < len(said):
+        heard += receiver.recv(65535)
+    assert heard == said
+
+
+def talk_over(lab: OverlayLab, client: socket.socket, server: socket.socket) -> set[str]:
+    """The transports that both ways of a connection take."""
+    with lab.captured("cpe-a") as files:
+        for number in range(50):
+            passes(client, server, f"question {number}".encode())
+            passes(server, client, f"answer {number}".encode())
+    mine = f"tcp.port == {client.getsockname()[1]}"
+    found = {transport: inside_vxlan(file, "ip.src", also=mine) for transport, file in files.items()}
+    assert sum(map(len, found.values())) == 2, "each way by one transport"
+    return {transport for transport, sources in found.items() if sources}
+
+
+def copied(lab: OverlayLab) -> int:
+    """Packets that cpe-a has copied to the controller, or would have."""
+    meter = lab.ofctl("cpe-a", "meter-stats")
+    return int(re.findall(r"packet_in_count:(\d+)", meter[meter.index("meter:controller") :])[0])
+
+
+@pytest.mark.parametrize(("port", "first"), [(443, client_hello), (80, request)], ids=["tls", "http"])
+def test_the_first_packet_moves_its_connection_and_a_restart_leaves_it_there(
+    lab: OverlayLab, port: int, first: Callable[[str], bytes]
+) -> None:
+    with connection(lab, port) as (client, server):
+        passes(client, server, first("www.other.example"))
+        eventually(lambda: learned(lab, "cpe-a", f"tp_src={client.getsockname()[1]}"))
+        before = copied(lab)
+        assert talk_over(lab, client, server) == {"internet"}
+        assert copied(lab) == before, "who was looked at is let alone"
+    with connection(lab, port) as (client, server):
+        passes(client, server, first(WWW))
+        (told,) = eventually(lambda: recognised(lab))
+        assert (told["application"], told["name"], told["port"]) == ("video", WWW, port)
+        ends = f"tp_src={client.getsockname()[1]},tp_dst={port}"
+        eventually(lambda: [learned(lab, edge, ends) for edge in HOSTS], all)
+        assert talk_over(lab, client, server) == {"private"}
+        lab.kill_controller()
+        assert talk_over(lab, client, server) == {"private"}
+        started_again(lab)
+        assert talk_over(lab, client, server) == {"private"}
 
 
 def test_a_flood_of_answers_passes_and_few_are_copied(lab: OverlayLab) -> None:

@@ -76,6 +76,7 @@ class Packet:
     ip_dscp: int = 0
     source_port: int = 40000
     destination_port: int = 5000
+    tcp_flags: int = 0
     ttl: int = 64
     tunnel_id: int = 0
     metadata: int = 0
@@ -93,7 +94,7 @@ class Packet:
             if self.field(says) not in values:
                 return None
         if layer in ("tcp", "udp"):
-            return {"src": self.source_port, "dst": self.destination_port}[end]
+            return {"src": self.source_port, "dst": self.destination_port, "flags": self.tcp_flags}[end]
         if name == "arp_tpa":
             return IPv4Address(self.arp_tpa) if self.arp_tpa else None
         return getattr(self, name)

@@ -106,7 +106,7 @@ def test_show_has_servers_that_were_recognised_by_name(lab: OverlayLab) -> None:
     backup = replace(lab.overlay.applications[1], named=Named("*.video.example"))
     lab.controller.recognition = Recognition(replace(lab.overlay, applications=(backup,)))
     told_by = datagram(answer("www.video.example", "www.video.example. 300 IN A 192.0.2.1"))
-    lab.controller.recognition.copied("acme", told_by, time.monotonic())
+    lab.controller.recognition.answered("acme", told_by, time.monotonic())
     assert row(run("show"), "www.video.example", "192.0.2.1", "backup", "acme", "300")
     (told,) = json.loads(run("show", "--json"))["recognised"]
     assert (told["name"], told["address"], round(told["seconds"])) == ("www.video.example", "192.0.2.1", 300)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, ip_address
 
 import dns.name
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controllers.flows import CONTROLLER_METER, IPV6, TCP, AddFlow, Match
-from controllers.sdwan.network import Application, Named
+from controllers.sdwan.network import Application, Named, Reach
 from controllers.sdwan.pipeline import BY_NAME, CLASSIFY
 from controllers.sdwan.recognition import MOST, Recognition, fits, read_answer
 from tests.support.names import answer, datagram
@@ -44,14 +44,14 @@ def known(recognition: Recognition, now: float = 0) -> set[tuple[str, str, str]]
 
 
 def test_an_address_is_of_the_application_that_wants_its_name(recognition: Recognition) -> None:
-    learned = recognition.copied("acme", asked(WWW, f"{WWW}. 300 IN A 192.0.2.1"), now=0)
+    learned = recognition.answered("acme", asked(WWW, f"{WWW}. 300 IN A 192.0.2.1"), now=0)
     assert [each.idle_s for each in learned.new] == [300]
     assert known(recognition) == {("video", "192.0.2.1", WWW)}
 
 
 def test_an_answer_over_ipv6_may_have_several_addresses(recognition: Recognition) -> None:
     records = [f"{WWW}. 300 IN AAAA 2001:db8::{number}" for number in (1, 2)]
-    recognition.copied("acme", asked(WWW, *records, kind="AAAA", version=6), now=0)
+    recognition.answered("acme", asked(WWW, *records, kind="AAAA", version=6), now=0)
     assert known(recognition) == {("video", f"2001:db8::{number}", WWW) for number in (1, 2)}
 
 
@@ -62,7 +62,7 @@ def test_every_name_on_the_way_to_an_address_counts(recognition: Recognition, as
         "our.example": ["our.example. 9 IN CNAME my.example.", "my.example. 300 IN CNAME portal.example."],
     }
     records = [*ways.get(asked_for, []), "portal.example. 600 IN CNAME x.cdn.", "x.cdn. 90 IN A 192.0.2.1"]
-    learned = recognition.copied("acme", asked(asked_for, *records), now=0)
+    learned = recognition.answered("acme", asked(asked_for, *records), now=0)
     assert known(recognition) == {("portal", "192.0.2.1", "portal.example")}
     assert learned.new[0].idle_s == (60 if asked_for == "our.example" else 90)
 
@@ -101,7 +101,7 @@ def test_a_name_is_the_one_that_is_wanted_or_below_it(domain: str, name: str, wa
     ids=["other name", "empty", "not asked", "loop", "other kind", "other port", "first", "later", "cut", "header"],
 )
 def test_what_says_nothing_is_passed_over(recognition: Recognition, frame: bytes) -> None:
-    recognition.copied("acme", frame, now=0)
+    recognition.answered("acme", frame, now=0)
     assert known(recognition) == set()
 
 
@@ -113,34 +113,34 @@ def test_a_question_is_no_answer() -> None:
 
 
 def test_an_address_counts_as_long_as_its_answer(recognition: Recognition) -> None:
-    recognition.copied("acme", asked(WWW, f"{WWW}. 300 IN A 192.0.2.1"), now=100)
+    recognition.answered("acme", asked(WWW, f"{WWW}. 300 IN A 192.0.2.1"), now=100)
     assert known(recognition, now=399)
     assert not known(recognition, now=401)
 
 
 def test_an_answer_that_a_cache_repeats_is_no_news_and_a_fresh_one_prolongs(recognition: Recognition) -> None:
     for now, ttl in ((0, 300), (100, 200), (200, 100)):
-        learned = recognition.copied("acme", asked(WWW, f"{WWW}. {ttl} IN A 192.0.2.1"), now)
+        learned = recognition.answered("acme", asked(WWW, f"{WWW}. {ttl} IN A 192.0.2.1"), now)
         assert len(learned.new) == (now == 0)
         assert learned.prolonged == []
-    learned = recognition.copied("acme", asked(WWW, f"{WWW}. 300 IN A 192.0.2.1"), now=290)
+    learned = recognition.answered("acme", asked(WWW, f"{WWW}. 300 IN A 192.0.2.1"), now=290)
     assert (learned.new, len(learned.prolonged)) == ([], 1)
-    learned = recognition.copied("acme", asked(WWW, f"{WWW}. 300 IN A 192.0.2.1"), now=900)
+    learned = recognition.answered("acme", asked(WWW, f"{WWW}. 300 IN A 192.0.2.1"), now=900)
     assert len(learned.new) == 1
 
 
 @pytest.mark.parametrize(("ttl", "idle_s"), [(0, 60), (59, 60), (2**31 - 1, 65535)])
 def test_how_long_an_address_counts_has_bounds(recognition: Recognition, ttl: int, idle_s: int) -> None:
-    learned = recognition.copied("acme", asked(WWW, f"{WWW}. {ttl} IN A 192.0.2.1"), now=0)
+    learned = recognition.answered("acme", asked(WWW, f"{WWW}. {ttl} IN A 192.0.2.1"), now=0)
     assert [each.idle_s for each in learned.new] == [idle_s]
 
 
 def test_the_address_that_was_heard_of_longest_ago_makes_place(recognition: Recognition) -> None:
     first = int(IPv4Address("192.0.2.0"))
     for number in range(MOST):
-        recognition.copied("acme", asked(WWW, f"{WWW}. 300 IN A {ip_address(first + number)}"), now=number / 100)
-    recognition.copied("acme", asked(WWW, f"{WWW}. 3000 IN A 192.0.2.0"), now=11)
-    learned = recognition.copied("acme", asked(WWW, f"{WWW}. 300 IN A 203.0.113.1"), now=11)
+        recognition.answered("acme", asked(WWW, f"{WWW}. 300 IN A {ip_address(first + number)}"), now=number / 100)
+    recognition.answered("acme", asked(WWW, f"{WWW}. 3000 IN A 192.0.2.0"), now=11)
+    learned = recognition.answered("acme", asked(WWW, f"{WWW}. 300 IN A 203.0.113.1"), now=11)
     assert [str(each.address) for each in learned.gone] == ["192.0.2.1"]
     assert len(recognition.current(11)) == MOST
 
@@ -150,7 +150,7 @@ def test_an_application_of_a_tenant_is_recognised_there_only() -> None:
     overlay = make_overlay({"a": BOTH, "b": BOTH}, tenants={"acme": "ab", "other": "ab"}, applications=[mine])
     recognition = Recognition(overlay)
     for tenant in ("other", "acme"):
-        recognition.copied(tenant, asked(WWW, f"{WWW}. 300 IN A 192.0.2.1"), now=0)
+        recognition.answered(tenant, asked(WWW, f"{WWW}. 300 IN A 192.0.2.1"), now=0)
     assert [each.tenant for each in recognition.current(0)] == ["acme"]
 
 
@@ -158,7 +158,7 @@ def test_an_application_of_a_tenant_is_recognised_there_only() -> None:
 def test_garbage_says_nothing(octets: bytes) -> None:
     recognition = Recognition(OVERLAY)
     for frame in (octets, datagram(octets), datagram(octets, version=6), bytes(12) + b"\x08\x00" + octets):
-        recognition.copied("acme", frame, now=0)
+        recognition.answered("acme", frame, now=0)
     assert known(recognition) == set()
 
 
@@ -167,7 +167,7 @@ def test_an_answer_with_octets_that_are_wrong_breaks_nothing(data: st.DataObject
     frame = bytearray(asked(WWW, f"{WWW}. 300 IN CNAME x.cdn.", "x.cdn. 90 IN A 192.0.2.1"))
     for place in data.draw(st.lists(st.integers(0, len(frame) - 1), max_size=8)):
         frame[place] = data.draw(st.integers(0, 255))
-    Recognition(OVERLAY).copied("acme", bytes(frame), now=0)
+    Recognition(OVERLAY).answered("acme", bytes(frame), now=0)
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def lab() -> OverlayLab:
 
 def tell(lab: OverlayLab, frame: bytes, edge: str = "a") -> None:
     """An edge copies a packet to the controller."""
-    lab.run(lab.controller.copied(lab.overlay.edge[edge].dpid, ACME, frame, lab.now))
+    lab.run(lab.controller.copied(lab.overlay.edge[edge].dpid, 1001, ACME, frame, lab.now))
 
 
 def by_name(flows: Iterable[AddFlow]) -> list[AddFlow]:
@@ -193,6 +193,15 @@ def test_answers_go_on_to_the_host_and_are_copied_where_they_leave(lab: OverlayL
     lab.send("a", "b", destination_port=53)
     lab.send("a", "a", source_port=53, eth_type=IPV6)
     assert [edge for edge, _ in lab.copies] == ["b", "a"]
+
+
+def test_an_answer_within_a_prefix_goes_to_the_longer_one(lab: OverlayLab) -> None:
+    edge = OVERLAY.edge["b"]
+    wider = Reach(IPv4Network(f"{HERE}/31", strict=False), "02:00:00:00:00:77")
+    lan = replace(edge.lans[0], reaches=(*edge.lans[0].reaches, wider))
+    lab = OverlayLab(replace(OVERLAY, edges=(OVERLAY.edges[0], replace(edge, lans=(lan,)))))
+    assert lab.send("a", "b", source_port=53).packet.eth_dst == edge.lans[0].reaches[0].mac
+    assert lab.send("a", "b").packet.eth_dst == edge.lans[0].reaches[0].mac
 
 
 def test_what_is_copied_has_a_bound_and_nothing_is_copied_for_nobody(lab: OverlayLab) -> None:
@@ -279,6 +288,12 @@ def test_an_edge_that_comes_back_gets_what_was_learned_meanwhile() -> None:
     assert by_name(lab.switches["b"].state.flows) == []
 
 
+def test_flows_last_longer_when_the_answer_does(lab: OverlayLab) -> None:
+    for ttl in (300, 600):
+        tell(lab, asked(WWW, f"{WWW}. {ttl} IN A {HERE}"))
+        assert {flow.idle_timeout_s for flow in by_name(lab.switches["b"].state.flows)} == {ttl}
+
+
 def test_what_makes_place_loses_its_flows(lab: OverlayLab) -> None:
     first = int(IPv4Address("192.0.2.0"))
     for number in range(0, MOST + 20, 20):
@@ -289,9 +304,9 @@ def test_what_makes_place_loses_its_flows(lab: OverlayLab) -> None:
 
 def test_copies_of_strangers_are_passed_over(lab: OverlayLab) -> None:
     frame = asked(WWW, f"{WWW}. 300 IN A {HERE}")
-    assert lab.controller.copied(77, ACME, frame, lab.now) == []
-    assert lab.controller.copied(1, 99 << 16, frame, lab.now) == []
-    assert lab.controller.copied(1, 0, frame, lab.now) == []
+    assert lab.controller.copied(77, 1001, ACME, frame, lab.now) == []
+    assert lab.controller.copied(1, 1001, 99 << 16, frame, lab.now) == []
+    assert lab.controller.copied(1, 1001, 0, frame, lab.now) == []
 
 
 def test_a_hub_knows_names_of_tenants_that_have_no_lan_there() -> None:
