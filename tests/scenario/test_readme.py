@@ -77,8 +77,23 @@ OF_A_LAB = {"scenarios/local-breakout.yml": ("impair", "core"), "scenarios/sdwan
 NEED_A_LAB = tuple(verb for verbs in OF_A_LAB.values() for verb in verbs)
 
 
+RUN_ELSEWHERE = {
+    "bearerlab run scenarios/srv6-usid.yml": "test_srv6.py",
+    "bearerlab run scenarios/sdwan-failover.yml": "test_sdwan.py",
+}
+"""Line → the tests that run the same scenario by the same verb."""
+
+
+def test_what_is_run_elsewhere_is_run_there() -> None:
+    for line, module in RUN_ELSEWHERE.items():
+        assert line in TOUR
+        assert Path(line).name in Path(__file__).with_name(module).read_text(encoding="utf-8")
+
+
 # Benchmarks take minutes and have short tests of their own (tests/bench).
-@pytest.mark.parametrize("line", [line for line in TOUR if line.split()[1] not in ("bench", *NEED_A_LAB)])
+@pytest.mark.parametrize(
+    "line", [line for line in TOUR if line.split()[1] not in ("bench", *NEED_A_LAB) and line not in RUN_ELSEWHERE]
+)
 def test_command(checkout: Path, environment: dict[str, str], line: str) -> None:
     done = command(line, checkout, environment)
     assert done.returncode == 0, done.stdout + done.stderr
