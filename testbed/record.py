@@ -4,6 +4,7 @@
     events.jsonl    append-only, one object a line      samples/      one file for each probe
     captures/       pcapng                              logs/         standard error of each process
     links.json      configured and achieved, per link   provenance.json
+    config/         files of network functions, and the controller's application of a scenario that has its own
 
 Times are seconds of the host's CLOCK_REALTIME. `verdict` and `report` read a record and add result.json, report.html
 and junit.xml; they need nothing else.
@@ -98,6 +99,10 @@ class RunRecord:
         """Read one of the record's JSON files; None if the run did not get so far."""
         path = self.directory / name
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+    def app(self, file: str) -> Path:
+        """Where the copy of the controller's application is, which the scenario calls `file`."""
+        return self.directory / "config" / Path(file).name
 
     def samples(self, probe: str) -> Path:
         """The samples file of a probe."""

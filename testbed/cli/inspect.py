@@ -28,7 +28,7 @@ def command(as_json: Json = False) -> None:
     table = Table("lab", "state", "run's pid", "namespaces", "processes", "controller", "enter a node")
     for lab in found:
         alive = sum(proc.alive(process) for process in lab.processes)
-        state = "running" if lab.owner_lives else "crashed: bearerlab clean"
+        state = _state(lab)
         pid = str(lab.owner.pid) if lab.owner else "–"
         enter = f"ip netns exec bl-{lab.run_id}-NODE …"
         apps = ", ".join(Path(app).name for app in _controller_apps(lab)) or "–"
@@ -37,6 +37,12 @@ def command(as_json: Json = False) -> None:
     for lab in found:
         for name in lab.ended if lab.owner_lives else ():
             typer.echo(f"{lab.run_id}: {name} has ended; its log: {lab.log(name)}")
+
+
+def _state(lab: LabRecord) -> str:
+    if not lab.owner_lives:
+        return "crashed: bearerlab clean"
+    return "being taken down" if lab.taken_down else "running"
 
 
 def _as_data(lab: LabRecord) -> dict[str, object]:

@@ -27,9 +27,18 @@ def ask(lab: LabRecord, process: str, method: str, target: str, body: Any = None
         raise RunInvalidError(text, process=process) from error
 
 
-def running_lab(verb: str, wanted: str | None, *, serving: str) -> LabRecord:
-    """The lab that is wanted; InputError if there is none. `serving` is the socket's name that it must have by now."""
-    running = {lab.run_id: lab for lab in labs() if lab.owner_lives and (lab.directory / serving).exists()}
+def running_lab(verb: str, wanted: str | None, *, serving: str, needs: str = "") -> LabRecord:
+    """The lab that is wanted; InputError if there is none. `serving` is the socket's name that it must have by now.
+
+    `needs` says what a scenario must have for its lab to have that.
+    """
+    living = {lab.run_id: lab for lab in labs() if lab.owner_lives}
+    running = {run_id: lab for run_id, lab in living.items() if (lab.directory / serving).exists()}
+    without = [run_id for run_id in ([wanted] if wanted else living) if run_id in living and run_id not in running]
+    if needs and without and (wanted or not running):
+        got = f"{', '.join(without)}, without {serving}"
+        hint = "or wait, if it is still starting"
+        raise InputError(verb, [Problem("--lab", got, f"a lab whose scenario has {needs}", hint)])
     known = ", ".join(running) or "none runs"
     if wanted is None and len(running) == 1:
         return next(iter(running.values()))

@@ -117,7 +117,9 @@ def _parts(name: str) -> list[str]:
 
 
 def _ask(lab: str | None, method: str, target: str, body: Any = None) -> Any:
-    status, text = ask(running_lab("srv6", lab, serving=NORTHBOUND), CONTROLLER, method, f"/v1{target}", body)
+    status, text = ask(
+        running_lab("srv6", lab, serving=NORTHBOUND, needs="`srv6:`"), CONTROLLER, method, f"/v1{target}", body
+    )
     answer: Any = json.loads(text) if text else None
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise RunInvalidError(f"{CONTROLLER}: {answer['detail']}", process=CONTROLLER)

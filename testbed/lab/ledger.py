@@ -38,10 +38,17 @@ class LabRecord:
     """The run's directory."""
     named: Mapping[str, ProcessId] = field(default_factory=dict)
     """Name → the process that had it last."""
+    taken_down: bool = False
+    """True once its own run has begun to end it."""
 
     @property
     def ended(self) -> tuple[str, ...]:
-        """The processes that have ended, by name: while the lab runs none should but those that it has ended."""
+        """The processes that have ended, by name: while the lab runs none should but those that it has ended.
+
+        None of a lab that is taken down, where all do.
+        """
+        if self.taken_down:
+            return ()
         return tuple(name for name, process in self.named.items() if not alive(process))
 
     def log(self, process: str) -> Path | None:
@@ -93,6 +100,10 @@ class Ledger:
         """Record a file or directory outside the lab's own directory that is about to be made."""
         self._append(kind="path", path=str(path.absolute()))
 
+    def taking_down(self) -> None:
+        """Record that the run ends its lab, so that nobody takes the processes that end now for failures."""
+        self._append(kind="taking_down")
+
     def close(self) -> None:
         """Write no more; the lab's directory stays until it is removed."""
         os.close(self._file)
@@ -131,6 +142,7 @@ def read_lab(directory: Path) -> LabRecord:
     paths: list[Path] = []
     run: Path | None = None
     named: dict[str, ProcessId] = {}
+    taken_down = False
     for line in (directory / _FILE).read_text().splitlines():
         match _parse(line):
             case {"kind": "owner", "pid": int(pid), "start": int(start)}:
@@ -144,7 +156,9 @@ def read_lab(directory: Path) -> LabRecord:
                 run = Path(path)
             case {"kind": "path", "path": str(path)}:
                 paths.append(Path(path))
-    return LabRecord(directory, owner, tuple(namespaces), tuple(processes), tuple(paths), run, named)
+            case {"kind": "taking_down"}:
+                taken_down = True
+    return LabRecord(directory, owner, tuple(namespaces), tuple(processes), tuple(paths), run, named, taken_down)
 
 
 def labs(root: Path = LABS) -> tuple[LabRecord, ...]:

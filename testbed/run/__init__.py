@@ -11,6 +11,7 @@ progress.py    what a person sees meanwhile    underlay.py    what path computat
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -99,6 +100,8 @@ def _record(file: Path, scenario: Scenario, planned: Plan, out: Path | None) -> 
     record = RunRecord.create((out or _new_directory(scenario.name)).absolute())
     try:
         record.write_json("scenario.json", scenario.model_dump(mode="json", by_alias=True))
+        if scenario.controller:
+            shutil.copyfile(file.parent / scenario.controller.app, record.app(scenario.controller.app))
         record.write_json("plan.json", TypeAdapter(Plan).dump_python(planned, mode="json"))
         record.write_json("provenance.json", provenance(engine=planned.engine, seed=planned.seed, scenario_file=file))
         yield record

@@ -92,6 +92,7 @@ def testbed(plan: Plan, record: RunRecord, progress: Progress) -> Iterator[Testb
             progress.say(f"{ue} has {address}")
         nodes = nodes_json(plan, running.namespaces)
         stack.enter_context(control(running.ledger.directory, nodes, started.links, PRESETS))
+        stack.callback(running.ledger.taking_down)
         yield started
         if engine:
             record.write_json("links.json", links_json(plan, engine.name, links.counters()))

@@ -171,5 +171,6 @@ def test_a_lab_runs_it_and_shows_it(tmp_path: Path) -> None:
         assert mine["controller"] == [str(app)]
         output, _ = process.communicate(timeout=90)
         assert process.returncode == 0, output
+    assert (run / "config" / app.name).read_text() == app.read_text()
     assert "RyuSwitch: switch 0000000000000001" in (run / "logs" / "controller-app.log").read_text()
     assert not leftovers(lab["id"])
