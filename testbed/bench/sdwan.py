@@ -30,5 +30,6 @@ def bench_sdwan(cuts: int = 20, flow_mods: int = 5000, states: int = 200, turns:
             Figure("heuristic_gap_percent", gap, "%"),
             Figure("probe_cpu_percent@20", cpu, "%"),
             Figure(f"cpe_{carried.datapath}_bps", carried.cpes_bps, "bit/s", carried.bridges_bps),
+            Figure(f"cpe_ratio_bridge_{carried.datapath}", carried.ratio, "ratio"),
         ),
     )

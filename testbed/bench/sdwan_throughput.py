@@ -22,6 +22,8 @@ class Throughput:
     datapath: str
     cpes_bps: float
     bridges_bps: float
+    ratio: float
+    """CPEs through bridges, the median of what each turn had: a host that slows down slows both of a turn."""
 
 
 def cpe_throughput(turns: int = 5, seconds: float = 2.0) -> Throughput:
@@ -35,7 +37,8 @@ def cpe_throughput(turns: int = 5, seconds: float = 2.0) -> Throughput:
         _without_offloads(through_bridges)
         pairs = [(_goodput(through_cpes, seconds), _goodput(through_bridges, seconds)) for _ in range(turns)]
     cpes, bridges = (median(turn) for turn in zip(*pairs, strict=True))
-    return Throughput(ovs.datapath_type(), cpes, bridges)
+    ratio = median(by_cpes / by_bridges for by_cpes, by_bridges in pairs)
+    return Throughput(ovs.datapath_type(), cpes, bridges, ratio)
 
 
 def _goodput(lab: Testbed, seconds: float) -> float:

@@ -21,5 +21,7 @@ def test_sdwan_measures_blackouts_moves_flows_plans_and_probes(capsys: pytest.Ca
     (carried,) = (figure for figure in result["figures"] if figure["name"] == f"cpe_{datapath_type()}_bps")
     assert carried["baseline"] > 0
     assert 0 < carried["ratio"] < 2
+    # Of a single turn the two are the same.
+    assert figures[f"cpe_ratio_bridge_{datapath_type()}"] == pytest.approx(carried["ratio"], abs=1e-4)
     with capsys.disabled():
         print("\n" + json.dumps(result["figures"]))
