@@ -54,6 +54,7 @@ def require(plan: Plan) -> Plan:
     needed += ["dumpcap"] if plan.captures else []
     needed += plan.srv6 or ()
     needed += gateways.needs(plan)
+    needed += ["stamper"] if any(process.name == TUNNEL_PROBE for process in plan.processes) else []
     doctor.require(dict.fromkeys(needed))
     return with_vrf(plan) if plan.srv6 and doctor.present(VRF) else plan
 
