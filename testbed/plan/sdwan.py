@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Network
-from itertools import combinations, permutations
+from itertools import combinations, permutations, product
 
 from testbed.graph import Graph, Link, Role
 from testbed.plan import addressing
@@ -400,17 +400,17 @@ class OverlayPlan:
         return {"domain": given.domain} | fixed if given.domain else None
 
     def _matches(self, given: Application) -> Iterator[Json]:
-        """There and back: what goes to the server's address and port, and what comes from them; by name none yet."""
+        """There and back: what goes from client to server, and what comes from there; by name none yet."""
         if given.domain:
             return
         fixed = {"dscp": given.dscp, "protocol": PROTOCOLS[given.protocol] if given.protocol else None}
-        if given.to is None and given.port is None:
-            if any(value is not None for value in fixed.values()):
-                yield fixed
+        if {given.source, given.to, given.port, given.client_port} == {None}:
+            yield fixed
             return
-        for server in self._addresses(given.to):
-            yield fixed | {"destination": server, "destination_port": given.port}
-            yield fixed | {"source": server, "source_port": given.port}
+        for client, server in product(self._addresses(given.source), self._addresses(given.to)):
+            if client is None or server is None or (":" in client) == (":" in server):
+                yield fixed | _ends("source", client, given.client_port) | _ends("destination", server, given.port)
+                yield fixed | _ends("source", server, given.port) | _ends("destination", client, given.client_port)
 
     def _addresses(self, place: str | None) -> tuple[str | None, ...]:
         if place is None:
@@ -441,7 +441,8 @@ class OverlayPlan:
         if listed:
             return (source, target) in listed
         given = self._sdwan.applications.get(application)
-        return given is None or given.to is None or bool({source, target} & self._edges_before(given.to))
+        places = [place for place in (given.source, given.to) if place] if given else []
+        return all({source, target} & self._edges_before(place) for place in places)
 
     def _edges_before(self, place: str) -> set[str]:
         """The edges that a service's hosts, or a node, are behind."""
@@ -473,6 +474,10 @@ class OverlayPlan:
             "good": given.good,
             "margin": given.margin,
         }
+
+
+def _ends(end: str, address: str | None, port: int | None) -> Json:
+    return {end: address, f"{end}_port": port}
 
 
 def _class(name: str, given: SlaClass) -> Json:

@@ -235,6 +235,7 @@ class SdwanReferences:
                 yield Problem(where, "the name of a probe or a flow", "a name of its own")
             yield from classes.check(f"{where}.class", given.sla_class)
             yield from tenants.check(f"{where}.tenant", given.tenant) if given.tenant else ()
+            yield from places.check(f"{where}.from", given.source) if given.source else ()
             yield from places.check(f"{where}.to", given.to) if given.to else ()
             recognised = given.model_dump_json(exclude={"sla_class"})
             if (other := first.setdefault(recognised, name)) != name:

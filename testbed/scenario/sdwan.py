@@ -118,6 +118,9 @@ class Application(Strict):
     """Flows by what they are, both ways: to a service and back."""
 
     sla_class: Name = Field(alias="class", description="A class of `classes`.", examples=["critical"])
+    source: str | None = Field(
+        default=None, alias="from", description="Who asks: a node, or a service.", examples=["edge"]
+    )
     to: str | None = Field(default=None, description="A service or a node.", examples=["portal"])
     domain: Domain | None = Field(
         default=None,
@@ -126,6 +129,7 @@ class Application(Strict):
     )
     protocol: Literal["tcp", "udp", "icmp"] | None = Field(default=None, description="Protocol.", examples=["udp"])
     port: int | None = Field(default=None, ge=1, le=65535, description="The server's port.", examples=[80])
+    client_port: int | None = Field(default=None, ge=1, le=65535, description="The other end's port.", examples=[5004])
     dscp: Dscp | None = Field(default=None, description="DSCP that its packets come with.", examples=[46])
     tenant: Name | None = Field(default=None, description="Of this tenant only.", examples=["blue"])
 
@@ -135,7 +139,9 @@ class Application(Strict):
             raise ValueError("want something to recognise it by, such as to: portal")
         if self.to is not None and self.domain is not None:
             raise ValueError("want to or domain: both say who the server is")
-        if self.port is not None and self.protocol not in ("tcp", "udp"):
+        if self.domain is not None and (self.source, self.client_port) != (None, None):
+            raise ValueError("want a domain without from and client_port: what is recognised by it is the server")
+        if (self.port, self.client_port) != (None, None) and self.protocol not in ("tcp", "udp"):
             raise ValueError("want protocol: tcp or udp with a port")
         return self
 

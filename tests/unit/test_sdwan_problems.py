@@ -122,6 +122,21 @@ CASES: list[tuple[str, Change, list[str]]] = [
         ["sdwan.classes.bulk: got "],
     ),
     (
+        "a client that is not there",
+        lambda sdwan: sdwan["applications"]["machines"].update({"from": "egde"}),
+        ['sdwan.applications.machines.from: got "egde"; want a service or a node ('],
+    ),
+    (
+        "a client's port of no protocol",
+        lambda sdwan: sdwan["applications"]["machines"].update(client_port=5004),
+        ["sdwan.applications.machines: got "],
+    ),
+    (
+        "a domain's client",
+        lambda sdwan: sdwan["applications"].update(site={"class": "bulk", "domain": "a.example", "from": "edge"}),
+        ["sdwan.applications.site: got "],
+    ),
+    (
         "windows without a probe",
         lambda sdwan: sdwan["probing"].update(interval="1s"),
         ["sdwan.probing: got "],
