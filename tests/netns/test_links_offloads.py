@@ -84,15 +84,17 @@ def test_segments_of_udp_are_datagrams(link: Rig) -> None:
         assert [traffic.receiver.recv(2000) for _ in range(20)] == [payload[i : i + 100] for i in range(0, 1950, 100)]
 
 
-def test_a_super_packet_counts_as_the_packets_it_stands_for(link: Rig) -> None:
-    link.add(LinkProfile())
-    with link.traffic() as traffic:
-        traffic.sender.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 100)
-        traffic.sender.send(bytes(1950))
-        traffic.receiver.settimeout(2)
-        for _ in range(20):
-            traffic.receiver.recv(2000)
-    counters = link.engine.counters()[0].a_to_b
+def test_a_super_packet_counts_as_the_packets_it_stands_for(tmp_path: Path) -> None:
+    # Without IPv6, which reports its multicast groups when it likes.
+    with rig("wire", tmp_path) as link:
+        link.add(LinkProfile())
+        with link.traffic() as traffic:
+            traffic.sender.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 100)
+            traffic.sender.send(bytes(1950))
+            traffic.receiver.settimeout(2)
+            for _ in range(20):
+                traffic.receiver.recv(2000)
+        counters = link.engine.counters()[0].a_to_b
     assert (counters.packets, counters.bytes) == (20, 1950 + 20 * 42)
 
 
