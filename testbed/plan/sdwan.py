@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Network
-from itertools import combinations, permutations, product
+from itertools import combinations, permutations
 
 from testbed.graph import Graph, Link, Role
 from testbed.plan import addressing
@@ -31,11 +31,12 @@ from testbed.plan.model import (
 from testbed.plan.processes import REPLICAS
 from testbed.plan.profiles import LinkPlan
 from testbed.plan.routing import host_prefix
+from testbed.plan.sdwan_applications import Applications, sla_class
 from testbed.plan.srv6 import limited
-from testbed.plan.tenants import PROTOCOLS, Json
+from testbed.plan.tenants import Json
 from testbed.scenario.impairment import Links
 from testbed.scenario.model import Scenario
-from testbed.scenario.sdwan import Application, Sdwan, SlaClass, Transport
+from testbed.scenario.sdwan import Sdwan, SlaClass, Transport
 
 TAG = 6
 """An R-TAG (IEEE 802.1CB-2017 §7.8)."""
@@ -168,6 +169,7 @@ class OverlayPlan:
         self._macs = addressing.macs(planned.link for planned in links)
         self._edges = tuple(node.name for node in graph.with_role(Role.EDGE))
         self._tenants = {port: tenant_of(link, self._sdwan) for port, link in lan_ports(graph, self._sdwan)}
+        self._recognised = Applications(self._sdwan.applications, scenario.services, graph, self._subnet)
 
     @cached_property
     def wans(self) -> dict[str, tuple[Wan, ...]]:
@@ -217,8 +219,8 @@ class OverlayPlan:
             ],
             "tunnels": [way for tunnel in self._tunnels for way in self._both_ways(tunnel)],
             "tenants": [{"name": name, "vni": vni} for name, vni in self._vnis.items()],
-            "classes": [_class(name, given) for name, given in self._classes.items()],
-            "applications": [*self._applications(), {"name": OTHER, "sla_class": DEFAULT, "matches": [{}]}],
+            "classes": [sla_class(name, given) for name, given in self._classes.items()],
+            "applications": [*self._recognised.applications(), {"name": OTHER, "sla_class": DEFAULT, "matches": [{}]}],
             "demands": list(self._demands()),
             "hubs": self._sdwan.hubs,
             "probing": self._probing(),
@@ -383,44 +385,6 @@ class OverlayPlan:
     def _classes(self) -> dict[str, SlaClass]:
         return {DEFAULT: SlaClass(transports=list(self._sdwan.transports))} | self._sdwan.classes
 
-    def _applications(self) -> Iterator[Json]:
-        for name, given in self._sdwan.applications.items():
-            yield {
-                "name": name,
-                "sla_class": given.sla_class,
-                "matches": list(self._matches(given)),
-                "tenant": given.tenant,
-                "named": self._named(given),
-            }
-
-    @staticmethod
-    def _named(given: Application) -> Json | None:
-        protocol = PROTOCOLS[given.protocol] if given.protocol else None
-        fixed = {"protocol": protocol, "port": given.port, "dscp": given.dscp}
-        return {"domain": given.domain} | fixed if given.domain else None
-
-    def _matches(self, given: Application) -> Iterator[Json]:
-        """There and back: what goes from client to server, and what comes from there; by name none yet."""
-        if given.domain:
-            return
-        fixed = {"dscp": given.dscp, "protocol": PROTOCOLS[given.protocol] if given.protocol else None}
-        if {given.source, given.to, given.port, given.client_port} == {None}:
-            yield fixed
-            return
-        for client, server in product(self._addresses(given.source), self._addresses(given.to)):
-            if client is None or server is None or (":" in client) == (":" in server):
-                yield fixed | _ends("source", client, given.client_port) | _ends("destination", server, given.port)
-                yield fixed | _ends("source", server, given.port) | _ends("destination", client, given.client_port)
-
-    def _addresses(self, place: str | None) -> tuple[str | None, ...]:
-        if place is None:
-            return (None,)
-        if place in self._scenario.services:
-            return (host_prefix(str(self._scenario.services[place].address)),)
-        ports = (Port(place, ifname(link, place)) for link in self._graph.links_of(place))
-        own = (address for port in ports if port in self._subnet for address in self._subnet[port].addresses[port])
-        return tuple(map(host_prefix, own))
-
     def _demands(self) -> Iterator[Json]:
         rates = {(each.application, each.source, each.target): each.rate for each in self._sdwan.demands}
         tenants = {edge: {self._tenants[port] for port in self._lan_ports(edge)} for edge in self._edges}
@@ -474,25 +438,3 @@ class OverlayPlan:
             "good": given.good,
             "margin": given.margin,
         }
-
-
-def _ends(end: str, address: str | None, port: int | None) -> Json:
-    return {end: address, f"{end}_port": port}
-
-
-def _class(name: str, given: SlaClass) -> Json:
-    return {
-        "name": name,
-        "dscp": given.dscp,
-        "transports": given.transports,
-        "sla": {
-            "delay_ms": given.sla.delay,
-            "jitter_ms": given.sla.jitter,
-            "loss": given.sla.loss,
-            "bandwidth_bps": given.sla.bandwidth or 0,
-        },
-        "forwarding": given.forwarding,
-        "weights": given.weights,
-        "priority": given.priority,
-        "limit_bps": given.limit,
-    }
